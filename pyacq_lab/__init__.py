@@ -1,0 +1,1 @@
+"""One notebook starts, watches, wires, records and stops acquisition on all the machines of a lab."""

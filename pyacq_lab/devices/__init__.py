@@ -1,0 +1,1 @@
+"""Sources of samples, as plain classes that know neither threads nor sockets."""

@@ -1,0 +1,1 @@
+"""Jupyter kernels: the only importer of ipykernel and jupyter_client."""

@@ -1,0 +1,70 @@
+"""Accounts of samples: loss is counted, never hidden."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
+    """Accounts of one connection, from one output to one input, in samples.
+
+    ``sent = received + dropped + pending`` holds at every instant on the receiving side, where ``sent``
+    is how far the producer is known to have come since the connection began.
+
+    Attributes
+    ----------
+    sent : int
+        Samples the producer has offered to this connection, as far as the reader has heard.
+    received : int
+        Samples handed to the reader.
+    dropped : int
+        Samples that will never arrive.
+    repaired : int
+        Samples that were lost on the way and fetched again; they count as received.
+    nbytes : int
+        Bytes of samples received.
+    """
+
+    sent: int = 0
+    received: int = 0
+    dropped: int = 0
+    repaired: int = 0
+    nbytes: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Samples offered that are neither received nor given up."""
+        return self.sent - self.received - self.dropped
+
+
+class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One port of a node at one instant.
+
+    Attributes
+    ----------
+    name : str
+        The port's name.
+    epoch : int
+        The stream's epoch.
+    stop : int
+        Absolute index after the newest sample.
+    samples : int
+        Samples that passed since the node was configured.
+    overruns : int
+        Samples lost in hardware (outputs only).
+    readers : int
+        Connections now open (outputs only).
+    ledger : HopLedger or None
+        Accounts of the connection (inputs only).
+    written : int or None
+        Index through which a sink has acknowledged everything (a recorder's inputs only).
+    """
+
+    name: str
+    epoch: int = 0
+    stop: int = 0
+    samples: int = 0
+    overruns: int = 0
+    readers: int = 0
+    ledger: HopLedger | None = None
+    written: int | None = None

@@ -1,0 +1,56 @@
+"""One line of what a process said."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A log record, an exception, a warning or a printed line, with its origin.
+
+    Attributes
+    ----------
+    time_ns : int
+        When, ns since 1970 UTC by the sending host's clock.
+    seq : int
+        Number of the record in its process and channel, from 0, without holes: a hole is a loss.
+    host, process, thread : str
+        Where it was said: host name, nodegroup name (or ``"host"``, ``"manager"``), thread name.
+    pid : int
+        Process id.
+    node : str
+        The node whose thread said it; empty where there is none.
+    stream : str
+        ``log``, ``stdout``, ``stderr`` or ``exception``.
+    logger : str
+        Name of the logger; empty for printed lines.
+    level : int
+        Level as in `logging`.
+    message : str
+        The formatted message.
+    traceback : str
+        The formatted traceback, empty where there is none.
+    channel : str
+        ``process`` for what a process sent itself, ``host`` for what its host sent in its place.
+    """
+
+    time_ns: int
+    seq: int = 0
+    host: str = ""
+    process: str = ""
+    pid: int = 0
+    thread: str = ""
+    node: str = ""
+    stream: str = "log"
+    logger: str = ""
+    level: int = logging.INFO
+    message: str = ""
+    traceback: str = ""
+    channel: str = "process"
+
+    @property
+    def level_name(self) -> str:
+        """Name of the level, such as ``"WARNING"``."""
+        return logging.getLevelName(self.level)

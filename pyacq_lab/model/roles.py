@@ -1,0 +1,149 @@
+"""What a node's author writes: a source, a transform or a sink, and neither threads nor sockets.
+
+An author's object lives from one ``configure`` to the next: configuring a node makes a new one, so no
+state outlives the settings it was made for. All its hooks are called by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy.typing as npt
+
+from pyacq_lab.model.chunk import Chunk, Gap, Reading
+from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.stream import StreamSpec
+
+Emitted = npt.NDArray[Any] | Chunk | None
+"""What a transform gives back for one output: samples, samples with their own place in time, nothing."""
+
+
+class Clock(Protocol):
+    """Time as an argument: the host's clock, or one that a test turns by hand."""
+
+    def now_ns(self) -> int:
+        """Now, ns since 1970 UTC; never steps back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, less if the node is asked to stop meanwhile."""
+        ...
+
+
+class Component(ABC):
+    """Common part of `Source`, `Transform` and `Sink`.
+
+    Attributes
+    ----------
+    settings_type : type
+        Class attribute, a subclass of `Settings`: what ``configure`` takes.
+    settings : Settings
+        The checked settings.
+    clock : Clock
+        Set by the node before any hook is called.
+    """
+
+    settings_type: ClassVar[type[Settings]] = Settings
+    clock: Clock
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def close(self) -> None:
+        """Release what was opened. Called after stop and after any fault; must be idempotent."""
+
+
+class Source(Component):
+    """A device: it gives samples at its own pace."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, StreamSpec]:
+        """Outputs by name. Called once, at configure; raise ConfigurationError where settings clash."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Start acquiring. Called at each start; the next read gives sample 0 of a new epoch."""
+
+    @abstractmethod
+    def read(self, timeout: float) -> Reading | npt.NDArray[Any] | Mapping[str, Any] | None:
+        """Give the samples acquired since the last read.
+
+        Called in a loop while the node runs. Return within about ``timeout`` seconds even if nothing
+        came, so that a stop is heard. A bare array or `Reading` goes to the only output; several
+        outputs take a mapping from their names.
+
+        Raises
+        ------
+        EndOfStream
+            There is nothing more: the node stops.
+        """
+
+
+class Transform(Component):
+    """Processing: chunks in, chunks out.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Class attribute, names of the inputs.
+    at_gap : {'reset', 'hold'}
+        Class attribute, what happens to the state at a gap: ``reset`` calls `reset` and goes on from
+        fresh; ``hold`` keeps it.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("in",)
+    at_gap: ClassVar[Literal["reset", "hold"]] = "reset"
+
+    @abstractmethod
+    def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
+        """Outputs by name, from what comes in. Called at initialize; also sizes the state."""
+
+    @abstractmethod
+    def process(self, chunk: Chunk, name: str) -> Emitted | Mapping[str, Emitted]:
+        """Process one chunk of input ``name``; must not depend on how the stream is cut into chunks.
+
+        An array as long as the chunk takes the chunk's place in time; anything else is a `Chunk` that
+        says its own. Never write into ``chunk.data``: other readers share it.
+        """
+
+    def reset(self) -> None:
+        """Forget the past. Called at start, at a new epoch and, where `at_gap` says so, at a gap."""
+
+
+class Sink(Component):
+    """The end of a stream: a recorder, an outlet, an actuator.
+
+    Attributes
+    ----------
+    inputs : tuple of str or None
+        Class attribute, names of the inputs; None: any name, made when it is first connected.
+    policy : {'lossless', 'drop-oldest', 'latest'}
+        Class attribute, what its connections ask for when the user does not say.
+    """
+
+    inputs: ClassVar[tuple[str, ...] | None] = ("in",)
+    policy: ClassVar[Literal["lossless", "drop-oldest", "latest"]] = "lossless"
+
+    @abstractmethod
+    def open(self, inputs: Mapping[str, StreamSpec]) -> None:
+        """Get ready to write. Called at each start."""
+
+    @abstractmethod
+    def write(self, chunk: Chunk, name: str) -> None:
+        """Take one chunk of input ``name``, in order, without overlap."""
+
+    @abstractmethod
+    def gap(self, gap: Gap, name: str) -> None:
+        """Take note that samples will never arrive; called in the stream's order."""
+
+    def flush(self) -> Mapping[str, int]:
+        """Make what was written durable; called a few times a second and at stop.
+
+        Returns
+        -------
+        dict of str to int
+            For each input, the absolute index up to which everything is acknowledged.
+        """
+        return {}

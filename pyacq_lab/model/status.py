@@ -1,0 +1,113 @@
+"""Frozen snapshots of what runs where; panels draw them and never ask five questions."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyacq_lab.model.ledger import PortStatus
+from pyacq_lab.model.lifecycle import State
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A node at one instant.
+
+    Attributes
+    ----------
+    name, type : str
+        The node's name and the name of its type.
+    state : State
+        Where it is in its life.
+    reason : str
+        Why it is there, for a fault the error in one line.
+    inputs, outputs : tuple of PortStatus
+        Its ports, in the order of their declaration.
+    settings : dict
+        The settings in force, as plain data.
+    """
+
+    name: str
+    type: str
+    state: State
+    reason: str = ""
+    inputs: tuple[PortStatus, ...] = ()
+    outputs: tuple[PortStatus, ...] = ()
+    settings: dict[str, object] = {}
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process (tree) or machine uses.
+
+    Attributes
+    ----------
+    cpu_percent : float
+        CPU time over wall time since the last question, percent of one core.
+    rss : int
+        Resident memory, bytes.
+    n_threads : int
+        Threads.
+    """
+
+    cpu_percent: float = 0.0
+    rss: int = 0
+    n_threads: int = 0
+
+
+class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A nodegroup's process at one instant, as its host sees it.
+
+    Attributes
+    ----------
+    name : str
+        The nodegroup's name.
+    pid : int
+        Process id on its host.
+    state : str
+        ``starting``, ``running``, ``ended`` (as asked) or ``died``.
+    started_ns : int
+        When it was started, ns since 1970 UTC.
+    usage : Usage
+        Of its process tree.
+    ending : str
+        How it ended, in words: exit code or signal name; empty while it runs.
+    """
+
+    name: str
+    pid: int = 0
+    state: str = "starting"
+    started_ns: int = 0
+    usage: Usage = Usage()
+    ending: str = ""
+
+
+class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A host at one instant.
+
+    Attributes
+    ----------
+    name, endpoint : str
+        The host's name and the endpoint at which it listens.
+    pid : int
+        Process id of the host server.
+    platform, python, version : str
+        Operating system, Python version, version of this package.
+    cpu_count : int
+        Logical cores.
+    cpu_percent : float
+        Load of the machine, percent of all cores.
+    memory_total, memory_available : int
+        Bytes.
+    groups : tuple of GroupStatus
+        The nodegroups that the asking manager has there.
+    """
+
+    name: str
+    endpoint: str
+    pid: int = 0
+    platform: str = ""
+    python: str = ""
+    version: str = ""
+    cpu_count: int = 0
+    cpu_percent: float = 0.0
+    memory_total: int = 0
+    memory_available: int = 0
+    groups: tuple[GroupStatus, ...] = ()

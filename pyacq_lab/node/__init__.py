@@ -1,0 +1,1 @@
+"""Nodes: a role, its ports and its thread."""

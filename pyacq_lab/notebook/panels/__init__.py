@@ -1,0 +1,1 @@
+"""Panels of hosts, processes and logs."""

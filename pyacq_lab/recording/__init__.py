@@ -1,0 +1,1 @@
+"""Sinks to disk and the reading of what they wrote."""

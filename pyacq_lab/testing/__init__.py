@@ -1,0 +1,1 @@
+"""Fakes that break on demand and contracts for the authors of nodes."""

@@ -1,0 +1,1 @@
+"""Arithmetic of what people see: windows, decimation, colours."""
