@@ -41,7 +41,7 @@ def check_key(key: str) -> str:
             raise ValueError(key)
     except (ValueError, KeyError, TypeError):
         raise AuthenticationError(
-            f"{len(key)} characters came as a key; wanted 40 characters of Z85, as `pyacq-lab host` prints them"
+            f"a key of {len(key)} characters came; wanted 40 characters of Z85, as `pyacq-lab host` prints them"
         ) from None
     return key
 
@@ -69,5 +69,7 @@ def load_or_create(path: Path) -> KeyPair:
 
 def _load(path: Path) -> KeyPair:
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise AuthenticationError(f"the key file {path} can be read by others; mend it with: chmod 600 {path}")
+        raise AuthenticationError(
+            f"the key file {path} can be read by others; mend it with: chmod 600 {path}"
+        )
     return KeyPair.from_secret(path.read_text().strip())

@@ -1,0 +1,104 @@
+"""Encrypted sockets, and the endpoints they bind."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+
+import zmq
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.transport.keys import KeyPair, check_key
+
+_ENDPOINT = re.compile(r"tcp://(?P<ip>\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(?P<port>\d{1,5})$")
+
+
+def server_socket(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, keys: KeyPair, domain: str
+) -> zmq.Socket[bytes]:
+    """Socket that proves itself by ``keys`` and admits whom the context's ZAP ``domain`` allows."""
+    raw = _socket(context, kind)
+    raw.curve_secretkey = keys.secret.encode()
+    raw.curve_publickey = keys.public.encode()
+    raw.curve_server = True
+    raw.zap_domain = domain.encode()
+    return raw
+
+
+def client_socket(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, keys: KeyPair, server_key: str
+) -> zmq.Socket[bytes]:
+    """Socket that proves itself by ``keys`` and talks only to the server that holds ``server_key``."""
+    raw = _socket(context, kind)
+    raw.curve_secretkey = keys.secret.encode()
+    raw.curve_publickey = keys.public.encode()
+    raw.curve_serverkey = check_key(server_key).encode()
+    return raw
+
+
+def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    raw = context.socket(kind)
+    raw.linger = 1000
+    # A peer that vanished without a word (power, cable) is noticed by heartbeats, not by TCP's two hours.
+    raw.heartbeat_ivl = 2000
+    raw.heartbeat_timeout = 10000
+    return raw
+
+
+def bind(raw: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind and return the endpoint that peers connect to, with its real port.
+
+    Raises
+    ------
+    ConfigurationError
+        The endpoint is not of the form ``tcp://IP:PORT``, or cannot be bound here.
+    """
+    raw.ipv6 = parse_endpoint(endpoint)[0].startswith("[")
+    try:
+        raw.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise ConfigurationError(f"cannot listen at {endpoint}: {error.strerror}") from None
+    return raw.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\x00")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def connect(raw: zmq.Socket[bytes], endpoint: str) -> None:
+    """Connect, now or whenever the peer appears. Raises ConfigurationError where the endpoint is none."""
+    raw.ipv6 = parse_endpoint(endpoint)[0].startswith("[")
+    raw.connect(endpoint)
+
+
+def parse_endpoint(endpoint: str) -> tuple[str, int]:
+    """Split ``tcp://IP:PORT``.
+
+    Raises
+    ------
+    ConfigurationError
+        It has another form.
+    """
+    match = _ENDPOINT.match(endpoint) if isinstance(endpoint, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    if match is None or int(match["port"]) > 65535:
+        raise ConfigurationError(
+            f"{endpoint!r} is not an endpoint; wanted tcp://IP:PORT, such as tcp://10.0.0.53:8000"
+        )
+    return match["ip"], int(match["port"])
+
+
+def is_loopback(ip: str) -> bool:
+    """Whether an address reaches only this machine."""
+    if ip == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(ip.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listens(endpoint: str, timeout: float) -> str:
+    """Empty where something accepts TCP connections at ``endpoint``, else the reason why not."""
+    ip, port = parse_endpoint(endpoint)
+    try:
+        with socket.create_connection((ip.strip("[]"), port), timeout):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)

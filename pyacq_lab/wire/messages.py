@@ -1,0 +1,277 @@
+"""The closed vocabulary of the control protocol, and its envelope.
+
+A message is one msgpack header frame, then one frame per array. Each program decodes only the requests
+it serves: the host those of `HostRequest`, the nodegroup those of `GroupRequest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from pyacq_lab.errors import ProtocolError
+from pyacq_lab.wire.values import Buffer, Packer, Unpacker
+
+PROTOCOL = 1
+"""Version of this vocabulary. Programs that differ in it refuse each other."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Base of all messages; each carries its own tag."""
+
+
+# --- both programs
+
+
+class Ping(Message, frozen=True, tag="ping"):
+    """Ask for a sign of life; answered with the server's clock, ns since 1970 UTC."""
+
+
+class DumpStacks(Message, frozen=True, tag="dump_stacks"):
+    """Ask for the stack of every thread, as text."""
+
+
+# --- what a host serves
+
+
+class Pair(Message, frozen=True, tag="pair"):
+    """Authorise ``public_key`` from now on; the only request that a pairing token admits."""
+
+    public_key: str
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """Introduce a manager; answered with `Welcome`.
+
+    The nodegroups of this manager, and the keys they know each other by, belong to ``application``.
+    """
+
+    protocol: int
+    version: str
+    application: str
+    lease: float
+
+
+class Spawn(Message, frozen=True, tag="spawn"):
+    """Start a nodegroup; answered with `Spawned`. Asking again with the same name and token is harmless."""
+
+    name: str
+    token: str
+    application_secret: str
+    python: str | None = None
+    cwd: str | None = None
+    env: dict[str, str] = {}
+
+
+class StopGroup(Message, frozen=True, tag="stop_group"):
+    """End a nodegroup and its process tree within ``grace`` seconds; 0 kills at once."""
+
+    name: str
+    grace: float = 5.0
+
+
+class InterruptGroup(Message, frozen=True, tag="interrupt_group"):
+    """Interrupt the cell that runs in a nodegroup's kernel."""
+
+    name: str
+
+
+class DescribeHost(Message, frozen=True, tag="describe_host"):
+    """Ask for a `HostStatus` with this manager's nodegroups."""
+
+
+class KernelConnection(Message, frozen=True, tag="kernel_connection"):
+    """Ask for the Jupyter connection information of a nodegroup's kernel, keys included."""
+
+    name: str
+
+
+class RenewLease(Message, frozen=True, tag="renew_lease"):
+    """Say that the manager is still there."""
+
+
+class Goodbye(Message, frozen=True, tag="goodbye"):
+    """End all nodegroups of this manager; ``stop_host`` ends the host as well."""
+
+    stop_host: bool = False
+
+
+HostRequest = (
+    Ping
+    | DumpStacks
+    | Pair
+    | Hello
+    | Spawn
+    | StopGroup
+    | InterruptGroup
+    | DescribeHost
+    | KernelConnection
+    | RenewLease
+    | Goodbye
+)
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """A host's answer to `Hello`."""
+
+    name: str
+    pid: int
+    version: str
+    python: str
+    platform: str
+    log_endpoint: str
+    clock_ns: int
+
+
+class Spawned(msgspec.Struct, frozen=True):
+    """A host's answer to `Spawn`: where the nodegroup is."""
+
+    name: str
+    pid: int
+    endpoint: str
+    public_key: str
+    log_endpoint: str
+
+
+# --- what a nodegroup serves: the control lane never runs user code and never waits for it
+
+
+class GroupState(Message, frozen=True, tag="group_state"):
+    """Ask for the `NodeStatus` of every node."""
+
+
+class StopAll(Message, frozen=True, tag="stop_all"):
+    """Stop every node now; answered when all were told."""
+
+
+class Shutdown(Message, frozen=True, tag="shutdown"):
+    """Close all nodes and end the process."""
+
+
+class Call(Message, frozen=True, tag="call"):
+    """Call a public method of a target, in the target's order.
+
+    ``target`` is ``"group"``, ``"node:NAME"`` or ``"node:NAME/in:PORT"``, ``"node:NAME/out:PORT"``.
+    """
+
+    target: str
+    method: str
+    args: Any = ()
+    kwargs: Any = {}
+
+
+GroupRequest = Ping | DumpStacks | GroupState | StopAll | Shutdown | Call
+
+
+# --- the envelope
+
+R = TypeVar("R")
+
+
+class Request(msgspec.Struct, Generic[R], frozen=True, array_like=True):
+    """A message with the number that its reply will carry."""
+
+    id: int
+    body: R
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
+    """An exception, as plain text."""
+
+    type_name: str
+    message: str
+    where: str = ""
+    traceback: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply", array_like=True):
+    """The value that a request was answered with."""
+
+    id: int
+    value: Any = None
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure", array_like=True):
+    """The error that a request ended with."""
+
+    id: int
+    error: ErrorInfo
+
+
+class Event(msgspec.Struct, frozen=True, tag="event", array_like=True):
+    """Something that a client hears without having asked; numbered from 0 per connection."""
+
+    seq: int
+    topic: str
+    value: Any = None
+
+
+ServerMessage = Reply | Failure | Event
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def encode_request(number: int, body: Message) -> list[Any]:
+    """Frames of a request."""
+    packer = Packer()
+    if isinstance(body, Call):
+        body = Call(body.target, body.method, packer.pack(body.args), packer.pack(body.kwargs))
+    return [_encode(Request(number, body)), *packer.buffers]
+
+
+def encode_reply(number: int, value: Any) -> list[Any]:
+    """Frames of a reply. Raises ProtocolError where the value cannot travel."""
+    packer = Packer()
+    return [_encode(Reply(number, packer.pack(value))), *packer.buffers]
+
+
+def encode_failure(number: int, error: ErrorInfo) -> list[Any]:
+    """Frames of a failure."""
+    return [_encode(Failure(number, error))]
+
+
+def encode_event(seq: int, topic: str, value: Any) -> list[Any]:
+    """Frames of an event."""
+    packer = Packer()
+    return [_encode(Event(seq, topic, packer.pack(value))), *packer.buffers]
+
+
+class RequestDecoder:
+    """Decodes the requests that one kind of server serves; for one thread at a time.
+
+    Parameters
+    ----------
+    vocabulary : type
+        `HostRequest` or `GroupRequest`.
+    """
+
+    def __init__(self, vocabulary: Any) -> None:
+        self._unpacker = Unpacker()
+        kind: Any = Request[vocabulary]
+        self._decoder: msgspec.msgpack.Decoder[Request[Any]] = msgspec.msgpack.Decoder(
+            kind, ext_hook=self._unpacker.ext_hook
+        )
+
+    def decode(self, frames: Sequence[Buffer]) -> Request[Any]:
+        """Decode one request. Raises ProtocolError where the bytes are not one."""
+        if not frames:
+            raise ProtocolError("a peer's message has no frames")
+        return self._unpacker.decode(self._decoder, frames[0], frames[1:])
+
+
+class ServerMessageDecoder:
+    """Decodes what a server sends; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._unpacker = Unpacker()
+        self._decoder: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(
+            ServerMessage, ext_hook=self._unpacker.ext_hook
+        )
+
+    def decode(self, frames: Sequence[Buffer]) -> ServerMessage:
+        """Decode one message. Raises ProtocolError where the bytes are not one."""
+        if not frames:
+            raise ProtocolError("a peer's message has no frames")
+        return self._unpacker.decode(self._decoder, frames[0], frames[1:])
