@@ -121,6 +121,25 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(f"{f} {a!r} != {b!r}" for f, a, b in pairs if a != b)
 
 
+class StreamAddress(msgspec.Struct, frozen=True):
+    """Where an output can be read, and by which key it proves itself.
+
+    Attributes
+    ----------
+    endpoint : str
+        ZeroMQ endpoint.
+    public_key : str
+        The producer's CurveZMQ public key, Z85.
+    node, port : str
+        Whose output it is.
+    """
+
+    endpoint: str
+    public_key: str
+    node: str
+    port: str
+
+
 def _as_descr(descr: Any) -> Any:
     """Undo what a serialisation does to a structured descriptor: lists where tuples were."""
     if isinstance(descr, str):

@@ -41,7 +41,7 @@ def check_key(key: str) -> str:
             raise ValueError(key)
     except (ValueError, KeyError, TypeError):
         raise AuthenticationError(
-            f"a key of {len(key)} characters came; wanted 40 characters of Z85, as `pyacq-lab host` prints them"
+            f"a key of {len(key)} characters came; wanted 40 characters of Z85, as `pyacq-lab host` prints"
         ) from None
     return key
 

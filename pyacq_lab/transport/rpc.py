@@ -24,7 +24,7 @@ from pyacq_lab.errors import (
 )
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
-from pyacq_lab.transport.sockets import bind, client_socket, connect, listens, parse_endpoint, server_socket
+from pyacq_lab.transport.sockets import bind, client_socket, connect, listens, monitor, parse_endpoint, server_socket
 from pyacq_lab.transport.zap import Allow
 from pyacq_lab.wire.calls import CallBook
 from pyacq_lab.wire.errors import describe_error, rebuild_error
@@ -199,7 +199,7 @@ class RpcClient:
         self._broken_handshakes = 0
         self._lost = f"{where} is not connected"
         raw = client_socket(reactor.context, zmq.DEALER, keys, server_key)
-        self._monitor = reactor.add(raw.get_monitor_socket(), self._on_link)
+        self._monitor = reactor.add(monitor(raw), self._on_link)
         self._socket = reactor.add(raw, self._on_message)
         connect(raw, endpoint)
         self._timer = reactor.call_every(0.1, self._expire)
@@ -218,7 +218,8 @@ class RpcClient:
         reason = listens(self.endpoint, timeout)
         if reason:
             raise HostUnreachable(
-                f"nothing answers at {self.endpoint} ({reason}); is `pyacq-lab host {self.endpoint}` running there?"
+                f"nothing answers at {self.endpoint} ({reason}); "
+                f"is `pyacq-lab host {self.endpoint}` running there?"
             )
         with self._link:
             self._link.wait_for(
@@ -320,7 +321,7 @@ class RpcClient:
             with self._link:
                 self._broken_handshakes += 1
                 if self._broken_handshakes >= _BROKEN_HANDSHAKES:
-                    self._refused = "it did not prove the public key that was given; take the key that `pyacq-lab host` prints there"
+                    self._refused = "it did not prove the public key given; take the one that `pyacq-lab host` prints"
                     self._link.notify_all()
         elif event == zmq.EVENT_DISCONNECTED and self._connected:
             self.fail(f"the connection to {self.where} at {self.endpoint} is lost")

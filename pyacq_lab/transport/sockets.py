@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 import socket
 
@@ -11,6 +12,7 @@ import zmq
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.transport.keys import KeyPair, check_key
 
+_monitors = itertools.count()  # pyzmq names them by descriptor, which the system gives out again too soon
 _ENDPOINT = re.compile(r"tcp://(?P<ip>\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(?P<port>\d{1,5})$")
 
 
@@ -44,6 +46,11 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[by
     raw.heartbeat_ivl = 2000
     raw.heartbeat_timeout = 10000
     return raw
+
+
+def monitor(raw: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    """Socket on which a socket's connection events arrive."""
+    return raw.get_monitor_socket(addr=f"inproc://monitor-{next(_monitors)}")
 
 
 def bind(raw: zmq.Socket[bytes], endpoint: str) -> str:

@@ -54,6 +54,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
     t.__name__: t
     for t in (
         stream.StreamSpec,
+        stream.StreamAddress,
         ledger.HopLedger,
         ledger.PortStatus,
         status.NodeStatus,

@@ -1,0 +1,138 @@
+"""What a reader knows of its stream, and its accounts; sans-IO."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from pyacq_lab.errors import ProtocolError
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.wire.streaming import Data, FromProducer, Lost, Opened, Policy, Subscribe, Tip, decode_chunk
+
+
+class Inbox:
+    """Turns the producer's messages into chunks and gaps, in order and without overlap.
+
+    Not thread-safe by itself.
+
+    Parameters
+    ----------
+    policy : {'lossless', 'drop-oldest', 'latest'}
+        What happens when the reader is slow.
+    backfill : float
+        Seconds of the past to begin with.
+    """
+
+    def __init__(self, policy: Policy, backfill: float = 0.0) -> None:
+        self.policy: Policy = policy
+        self.spec: StreamSpec | None = None
+        self.tip = Tip(0, False)
+        self.changed = ""
+        self._backfill = backfill
+        self._queue: deque[Chunk | Gap] = deque()
+        self._queued = 0
+        self._epoch = -1
+        self._next = -1
+        self._base = 0  # samples accounted for before the present subscription
+        self._sent = 0
+        self._received = 0
+        self._dropped = 0
+        self._repaired = 0
+        self._to_repair = 0
+        self._nbytes = 0
+
+    def subscription(self) -> Subscribe:
+        """Make the request that begins reading, or goes on after a lost connection."""
+        self._base = self._received + self._dropped + self._queued
+        if self._epoch < 0:
+            return Subscribe(self.policy, backfill=self._backfill)
+        self._to_repair = max(0, self._sent - self._base)
+        return Subscribe(self.policy, self._epoch, self._next)
+
+    def accept(self, message: FromProducer, buffer: Any = b"") -> None:
+        """Take in one message. Raises ProtocolError where its data do not fit the stream."""
+        match message:
+            case Opened(spec):
+                if self.spec is not None and (found := self.spec.differences(spec)):
+                    self.changed = found
+                self.spec = spec
+            case Tip(offered):
+                self.tip = message
+                self._sent = max(self._sent, self._base + offered)
+            case Lost(epoch, start, stop, overrun):
+                self._move_to(epoch, start)
+                gap = Gap(max(start, self._next), stop, epoch, "overrun" if overrun else "dropped")
+                self._next = max(self._next, stop)
+                self._put(gap, 0 if overrun else len(gap))
+            case Data():
+                if self.spec is None:
+                    raise ProtocolError("samples came before the stream was described")
+                self._take_data(decode_chunk(message, buffer, self.spec))
+
+    def _take_data(self, chunk: Chunk) -> None:
+        self._move_to(chunk.epoch, chunk.start)
+        if chunk.start > self._next:  # a message was lost without the producer's knowledge
+            gap = Gap(self._next, chunk.start, chunk.epoch)
+            self._put(gap, len(gap))
+        elif chunk.start < self._next:  # sent twice
+            chunk = Chunk(self._next, chunk.data[self._next - chunk.start :], chunk.time_ns, chunk.uncertainty_ns, chunk.epoch)
+        self._next = max(self._next, chunk.stop)
+        if len(chunk):
+            self._put(chunk, len(chunk))
+
+    def _move_to(self, epoch: int, start: int) -> None:
+        if epoch < self._epoch:
+            raise ProtocolError(f"epoch {epoch} came after epoch {self._epoch}")
+        if epoch > self._epoch:
+            first = self._epoch < 0
+            self._epoch, self._next = epoch, start if first else 0
+
+    def _put(self, item: Chunk | Gap, count: int) -> None:
+        self._queue.append(item)
+        self._queued += count
+        self._sent = max(self._sent, self._received + self._dropped + self._queued)
+        if self._to_repair and isinstance(item, Chunk):
+            mended = min(self._to_repair, count)
+            self._to_repair -= mended
+            self._repaired += mended
+
+    def hand(self) -> Chunk | Gap | None:
+        """Give the next chunk or gap to the reader; None where there is none yet."""
+        if not self._queue:
+            return None
+        item = self._queue.popleft()
+        if isinstance(item, Chunk):
+            self._received += len(item)
+            self._nbytes += item.data.nbytes
+            self._queued -= len(item)
+        elif item.reason != "overrun":
+            self._dropped += len(item)
+            self._queued -= len(item)
+        return item
+
+    @property
+    def waiting(self) -> int:
+        """Chunks and gaps that the reader has not taken yet."""
+        return len(self._queue)
+
+    @property
+    def taken(self) -> int:
+        """Samples dealt with since the present subscription, for `streaming.Taken`."""
+        return self._received + self._dropped - self._base
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that the producer is known to have offered was dealt with."""
+        return not self._queue and self._received + self._dropped >= self._sent
+
+    def ledger(self) -> HopLedger:
+        """Accounts so far."""
+        return HopLedger(
+            sent=self._sent,
+            received=self._received,
+            dropped=self._dropped,
+            repaired=self._repaired,
+            nbytes=self._nbytes,
+        )
