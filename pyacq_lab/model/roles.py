@@ -56,7 +56,16 @@ class Component(ABC):
 
 
 class Source(Component):
-    """A device: it gives samples at its own pace."""
+    """A device: it gives samples at its own pace.
+
+    Attributes
+    ----------
+    waits : bool
+        Class attribute, True where the source loses nothing by waiting for slow lossless readers, such as
+        file replay.
+    """
+
+    waits: ClassVar[bool] = False
 
     @abstractmethod
     def describe(self) -> Mapping[str, StreamSpec]:
@@ -86,14 +95,15 @@ class Transform(Component):
 
     Attributes
     ----------
-    inputs : tuple of str
-        Class attribute, names of the inputs.
+    inputs, outputs : tuple of str
+        Class attributes, names of the inputs and outputs.
     at_gap : {'reset', 'hold'}
         Class attribute, what happens to the state at a gap: ``reset`` calls `reset` and goes on from
         fresh; ``hold`` keeps it.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("in",)
+    outputs: ClassVar[tuple[str, ...]] = ("out",)
     at_gap: ClassVar[Literal["reset", "hold"]] = "reset"
 
     @abstractmethod

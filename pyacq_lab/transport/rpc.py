@@ -24,7 +24,15 @@ from pyacq_lab.errors import (
 )
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
-from pyacq_lab.transport.sockets import bind, client_socket, connect, listens, monitor, parse_endpoint, server_socket
+from pyacq_lab.transport.sockets import (
+    bind,
+    client_socket,
+    connect,
+    listens,
+    monitor,
+    parse_endpoint,
+    server_socket,
+)
 from pyacq_lab.transport.zap import Allow
 from pyacq_lab.wire.calls import CallBook
 from pyacq_lab.wire.errors import describe_error, rebuild_error
@@ -321,7 +329,9 @@ class RpcClient:
             with self._link:
                 self._broken_handshakes += 1
                 if self._broken_handshakes >= _BROKEN_HANDSHAKES:
-                    self._refused = "it did not prove the public key given; take the one that `pyacq-lab host` prints"
+                    self._refused = (
+                        "it did not prove the public key given; take the one that `pyacq-lab host` prints"
+                    )
                     self._link.notify_all()
         elif event == zmq.EVENT_DISCONNECTED and self._connected:
             self.fail(f"the connection to {self.where} at {self.endpoint} is lost")

@@ -9,7 +9,17 @@ from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.wire.streaming import Data, FromProducer, Lost, Opened, Policy, Subscribe, Tip, decode_chunk
+from pyacq_lab.wire.streaming import (
+    DROPPED,
+    Data,
+    FromProducer,
+    Lost,
+    Opened,
+    Policy,
+    Subscribe,
+    Tip,
+    decode_chunk,
+)
 
 
 class Inbox:
@@ -45,7 +55,7 @@ class Inbox:
 
     def subscription(self) -> Subscribe:
         """Make the request that begins reading, or goes on after a lost connection."""
-        self._base = self._received + self._dropped + self._queued
+        self._base = self.dealt_with + self._queued
         if self._epoch < 0:
             return Subscribe(self.policy, backfill=self._backfill)
         self._to_repair = max(0, self._sent - self._base)
@@ -61,11 +71,11 @@ class Inbox:
             case Tip(offered):
                 self.tip = message
                 self._sent = max(self._sent, self._base + offered)
-            case Lost(epoch, start, stop, overrun):
+            case Lost(epoch, start, stop, reason):
                 self._move_to(epoch, start)
-                gap = Gap(max(start, self._next), stop, epoch, "overrun" if overrun else "dropped")
+                gap = Gap(max(start, self._next), stop, epoch, reason)
                 self._next = max(self._next, stop)
-                self._put(gap, 0 if overrun else len(gap))
+                self._put(gap, len(gap) if reason == DROPPED else 0)
             case Data():
                 if self.spec is None:
                     raise ProtocolError("samples came before the stream was described")
@@ -77,7 +87,13 @@ class Inbox:
             gap = Gap(self._next, chunk.start, chunk.epoch)
             self._put(gap, len(gap))
         elif chunk.start < self._next:  # sent twice
-            chunk = Chunk(self._next, chunk.data[self._next - chunk.start :], chunk.time_ns, chunk.uncertainty_ns, chunk.epoch)
+            chunk = Chunk(
+                self._next,
+                chunk.data[self._next - chunk.start :],
+                chunk.time_ns,
+                chunk.uncertainty_ns,
+                chunk.epoch,
+            )
         self._next = max(self._next, chunk.stop)
         if len(chunk):
             self._put(chunk, len(chunk))
@@ -86,8 +102,7 @@ class Inbox:
         if epoch < self._epoch:
             raise ProtocolError(f"epoch {epoch} came after epoch {self._epoch}")
         if epoch > self._epoch:
-            first = self._epoch < 0
-            self._epoch, self._next = epoch, start if first else 0
+            self._epoch, self._next = epoch, start  # what was lost before it, the producer says itself
 
     def _put(self, item: Chunk | Gap, count: int) -> None:
         self._queue.append(item)
@@ -107,7 +122,7 @@ class Inbox:
             self._received += len(item)
             self._nbytes += item.data.nbytes
             self._queued -= len(item)
-        elif item.reason != "overrun":
+        elif item.reason == DROPPED:
             self._dropped += len(item)
             self._queued -= len(item)
         return item
@@ -120,12 +135,17 @@ class Inbox:
     @property
     def taken(self) -> int:
         """Samples dealt with since the present subscription, for `streaming.Taken`."""
-        return self._received + self._dropped - self._base
+        return self.dealt_with - self._base
 
     @property
-    def drained(self) -> bool:
-        """Whether everything that the producer is known to have offered was dealt with."""
-        return not self._queue and self._received + self._dropped >= self._sent
+    def offered(self) -> int:
+        """Samples that the producer has offered to this reader since it first subscribed, as last heard."""
+        return self._base + self.tip.offered
+
+    @property
+    def dealt_with(self) -> int:
+        """Samples received or given up since it first subscribed."""
+        return self._received + self._dropped
 
     def ledger(self) -> HopLedger:
         """Accounts so far."""

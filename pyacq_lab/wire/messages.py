@@ -113,27 +113,19 @@ HostRequest = (
 )
 
 
-class Welcome(msgspec.Struct, frozen=True):
-    """A host's answer to `Hello`."""
+# --- what a host serves to the processes it has just started
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """Say where a new nodegroup can be reached."""
 
     name: str
-    pid: int
-    version: str
-    python: str
-    platform: str
-    log_endpoint: str
-    clock_ns: int
-
-
-class Spawned(msgspec.Struct, frozen=True):
-    """A host's answer to `Spawn`: where the nodegroup is."""
-
-    name: str
-    pid: int
     endpoint: str
     public_key: str
     log_endpoint: str
 
+
+NewbornRequest = Ready | Ping
 
 # --- what a nodegroup serves: the control lane never runs user code and never waits for it
 
@@ -146,14 +138,10 @@ class StopAll(Message, frozen=True, tag="stop_all"):
     """Stop every node now; answered when all were told."""
 
 
-class Shutdown(Message, frozen=True, tag="shutdown"):
-    """Close all nodes and end the process."""
-
-
 class Call(Message, frozen=True, tag="call"):
     """Call a public method of a target, in the target's order.
 
-    ``target`` is ``"group"``, ``"node:NAME"`` or ``"node:NAME/in:PORT"``, ``"node:NAME/out:PORT"``.
+    ``target`` is ``"group"`` or ``"node:NAME"``.
     """
 
     target: str
@@ -162,7 +150,7 @@ class Call(Message, frozen=True, tag="call"):
     kwargs: Any = {}
 
 
-GroupRequest = Ping | DumpStacks | GroupState | StopAll | Shutdown | Call
+GroupRequest = Ping | DumpStacks | GroupState | StopAll | Call
 
 
 # --- the envelope

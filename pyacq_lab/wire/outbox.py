@@ -18,6 +18,8 @@ from pyacq_lab.model.ring import RingBuffer
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.streaming import Data, Lost, Policy, Tip
 
+_MANY_EPOCHS = 1024  # a reader that is further behind hears of its losses in the last epochs only
+
 Owed = tuple[Data, list[npt.NDArray[np.uint8]]] | tuple[Lost, None]
 """Something to send: a header and views of the samples in the ring, or a loss."""
 
@@ -28,7 +30,8 @@ class Entry:
 
     position: int
     head: Data
-    overrun: int  # samples that the hardware lost right before the chunk
+    lost: int  # samples lost right before the chunk, before they reached the stream
+    reason: str
 
 
 @dataclass(slots=True, eq=False)
@@ -68,37 +71,43 @@ class Outbox:
         self.overruns = 0
         self._log: deque[Entry] = deque()
         self._first_serial = 0
-        self._ends: dict[int, int] = {}  # index after the last sample of each past epoch still of interest
+        self._spans: dict[int, tuple[int, int]] = {}  # first and last + 1 index of epochs still of interest
 
     # --- writing
 
-    def begin_epoch(self) -> int:
-        """Start counting from sample 0 again; returns the new epoch's number."""
-        if self.epoch >= 0:
-            self._ends[self.epoch] = self.stop
+    def begin_epoch(self, first: int = 0) -> int:
+        """Start counting anew, from sample ``first``; returns the new epoch's number."""
         self.epoch += 1
-        self.stop = 0
+        self.stop = first
+        self._spans[self.epoch] = (first, first)
         return self.epoch
 
-    def write(self, data: npt.NDArray[np.generic], time_ns: int, uncertainty_ns: int, lost: int = 0) -> None:
-        """Append a chunk, after ``lost`` samples that the hardware lost."""
+    def write(
+        self,
+        data: npt.NDArray[np.generic],
+        time_ns: int,
+        uncertainty_ns: int,
+        lost: int = 0,
+        reason: str = "overrun",
+    ) -> None:
+        """Append a chunk, after ``lost`` samples that never reached the stream, for this ``reason``."""
         room = self.ring.size // 2 or 1  # a chunk longer than the ring could never be read whole
+        self.overruns += lost
         for at in range(0, len(data), room):
             part = data[at : at + room]
             self.stop += lost
-            self.overruns += lost
             when = time_ns + round(at / self.spec.sample_rate * 1e9)
             head = Data(self.epoch, self.stop, len(part), when, uncertainty_ns)
-            self._log.append(Entry(self.ring.stop, head, lost))
+            self._log.append(Entry(self.ring.stop, head, lost, reason))
             self.ring.write(self.ring.stop, part)
             self.stop += len(part)
             lost = 0
+        self._spans[self.epoch] = (self._spans[self.epoch][0], self.stop)
         while self._log and self._log[0].position < self.ring.start:
             self._log.popleft()
             self._first_serial += 1
-        oldest = self._log[0].head.epoch if self._log else self.epoch
-        if oldest - 1 in self._ends and len(self._ends) > 64:
-            self._ends = {e: stop for e, stop in self._ends.items() if e >= oldest - 1}
+        if len(self._spans) > _MANY_EPOCHS:
+            del self._spans[min(self._spans)]
 
     # --- reading
 
@@ -155,10 +164,16 @@ class Outbox:
                 return
             entry = self._log[at]
             head = entry.head
-            yield from self._losses(cursor, head.epoch, head.start, entry.overrun)
+            yield from self._losses(cursor, entry)
             inside = max(0, cursor.next - head.start)
             shift = round(inside / self.spec.sample_rate * 1e9)
-            part = Data(head.epoch, head.start + inside, head.count - inside, head.time_ns + shift, head.uncertainty_ns)
+            part = Data(
+                head.epoch,
+                head.start + inside,
+                head.count - inside,
+                head.time_ns + shift,
+                head.uncertainty_ns,
+            )
             views = self.ring.segments(entry.position + inside, entry.position + head.count)
             cursor.serial += 1
             cursor.next = head.start + head.count
@@ -173,20 +188,27 @@ class Outbox:
                 return
             cursor.serial = self._first_serial + at + 1
 
-    def _losses(self, cursor: Cursor, epoch: int, start: int, overrun: int) -> Iterator[tuple[Lost, None]]:
-        """Losses between a cursor and the entry it is about to get; ``overrun`` samples of them in hardware."""
+    def _losses(self, cursor: Cursor, entry: Entry) -> Iterator[tuple[Lost, None]]:
+        """Losses between a cursor and the entry it is about to get."""
+        epoch, start = entry.head.epoch, entry.head.start
         while cursor.epoch < epoch:
-            end = self._ends.get(cursor.epoch, cursor.next)
+            _, end = self._spans.get(cursor.epoch, (0, 0))
             if cursor.next < end:
-                cursor.sent += end - cursor.next
-                yield Lost(cursor.epoch, cursor.next, end), None
-            cursor.epoch, cursor.next = cursor.epoch + 1, 0
-        if cursor.next < start - overrun:
-            cursor.sent += start - overrun - cursor.next
-            yield Lost(epoch, cursor.next, start - overrun), None
-        if overrun and cursor.next < start:
-            yield Lost(epoch, max(cursor.next, start - overrun), start, True), None
-        cursor.next = max(cursor.next, start)
+                yield self._dropped(cursor, end)
+            cursor.epoch += 1
+            cursor.next, _ = self._spans.get(cursor.epoch, (0, 0))
+        if cursor.next < start - entry.lost:
+            yield self._dropped(cursor, start - entry.lost)
+        if cursor.next < start:
+            yield Lost(epoch, cursor.next, start, entry.reason), None
+            cursor.next = start
+
+    @staticmethod
+    def _dropped(cursor: Cursor, stop: int) -> tuple[Lost, None]:
+        lost = Lost(cursor.epoch, cursor.next, stop)
+        cursor.sent += stop - cursor.next
+        cursor.next = stop
+        return lost, None
 
     def unread_room(self, cursor: Cursor) -> int:
         """Samples that can still be written before one that a reader has not taken is overwritten."""

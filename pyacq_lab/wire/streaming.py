@@ -16,6 +16,8 @@ from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.values import Buffer
 
+DROPPED = "dropped"
+
 Policy = Literal["lossless", "drop-oldest", "latest"]
 
 
@@ -69,12 +71,16 @@ class Data(StreamMessage, frozen=True, tag="data"):
 
 
 class Lost(StreamMessage, frozen=True, tag="lost"):
-    """Samples ``[start, stop)`` will not come. An overrun was lost in hardware, before the stream."""
+    """Samples ``[start, stop)`` will not come.
+
+    ``reason`` is ``"dropped"`` where this connection lost them; anything else, such as ``"overrun"``,
+    happened before the stream and is not counted against the connection.
+    """
 
     epoch: int
     start: int
     stop: int
-    overrun: bool = False
+    reason: str = DROPPED
 
 
 class Tip(StreamMessage, frozen=True, tag="tip"):

@@ -23,7 +23,7 @@ from msgspec.msgpack import Ext
 from numpy.lib import format as npformat
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model import graph, ledger, logs, status, stream
+from pyacq_lab.model import graph, ledger, logs, remote, status, stream
 
 Buffer = bytes | bytearray | memoryview
 
@@ -63,6 +63,10 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         status.Usage,
         logs.LogRecord,
         graph.Edge,
+        remote.Welcome,
+        remote.Spawned,
+        remote.MethodInfo,
+        remote.NodeInfo,
     )
 }
 

@@ -1,0 +1,213 @@
+"""The nodegroups of one manager on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyacq_lab.errors import ConfigurationError, ProcessDied, UnknownName
+from pyacq_lab.kernel.endings import Ending
+from pyacq_lab.kernel.launcher import Launcher, LaunchRequest
+from pyacq_lab.kernel.process import KernelProcess
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.remote import Spawned
+from pyacq_lab.model.roles import Clock
+from pyacq_lab.model.status import GroupStatus
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.wire.messages import Ready, Spawn
+
+log = logging.getLogger(__name__)
+
+READY_TIMEOUT = 60.0
+
+Notify = Callable[[str, Any], None]
+"""Tells the manager something: topic and value."""
+
+
+@dataclass(eq=False)
+class Group:
+    """One nodegroup: what was asked for and what became of it."""
+
+    name: str
+    token: str
+    ready: asyncio.Future[Ready]
+    spawned: asyncio.Future[Spawned]
+    process: KernelProcess | None = None
+    state: str = "starting"
+    started_ns: int = 0
+    ending: Ending | None = None
+    lines: int = 0
+    newborn: KeyPair = field(default_factory=KeyPair.generate)
+
+    def status(self) -> GroupStatus:
+        """Snapshot of the process."""
+        process = self.process
+        alive = process is not None and self.state in ("starting", "running")
+        return GroupStatus(
+            name=self.name,
+            pid=0 if process is None else process.pid,
+            state=self.state,
+            started_ns=self.started_ns,
+            usage=process.usage() if process is not None and alive else GroupStatus(name="").usage,
+            ending="" if self.ending is None else self.ending.description,
+        )
+
+
+class Groups:
+    """Starts, watches and ends the nodegroups of one application. Lives in the host's event loop.
+
+    Parameters
+    ----------
+    launcher : Launcher
+        Starts processes.
+    bootstrap : callable
+        Gives what a nodegroup must be told, from the request and its newborn key pair.
+    clock : Clock
+        The host's clock.
+    host : str
+        The host's name.
+    notify : callable
+        Tells the manager.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        bootstrap: Callable[[Spawn, KeyPair], dict[str, Any]],
+        clock: Clock,
+        host: str,
+        notify: Notify,
+    ) -> None:
+        self.notify = notify
+        self._launcher = launcher
+        self._bootstrap = bootstrap
+        self._clock = clock
+        self._host = host
+        self._groups: dict[str, Group] = {}
+        self._closed = False
+
+    def find(self, name: str) -> Group:
+        """Group of a name. Raises UnknownName."""
+        try:
+            return self._groups[name]
+        except KeyError:
+            known = ", ".join(self._groups) or "none"
+            raise UnknownName(f"host {self._host!r} has no nodegroup {name!r} (it has: {known})") from None
+
+    def newborn(self, name: str, key: str) -> Group | None:
+        """Group that is starting and reports by this key."""
+        group = self._groups.get(name)
+        return group if group is not None and group.newborn.public == key else None
+
+    def newborn_keys(self) -> set[str]:
+        """Public keys of processes that have not reported yet."""
+        return {g.newborn.public for g in list(self._groups.values()) if not g.ready.done()}
+
+    async def spawn(self, request: Spawn, interface: str) -> Spawned:
+        """Start a nodegroup; the same request again gives the same answer.
+
+        Raises
+        ------
+        ConfigurationError
+            The name is taken by another request.
+        ProcessDied
+            It ended before it was ready; the message holds its last words.
+        """
+        if self._closed:
+            raise ProcessDied(f"host {self._host!r} is closing")
+        there = self._groups.get(request.name)
+        if there is not None and there.token == request.token:
+            return await asyncio.shield(there.spawned)
+        if there is not None and there.state in ("starting", "running"):
+            raise ConfigurationError(f"host {self._host!r} already has a nodegroup {request.name!r}")
+        loop = asyncio.get_running_loop()
+        group = Group(request.name, request.token, loop.create_future(), loop.create_future())
+        group.spawned.add_done_callback(lambda f: f.cancelled() or f.exception())  # heard by whoever waits
+        self._groups[request.name] = group
+        try:
+            spawned = await self._start(group, request, interface)
+        except Exception as error:
+            if group.process is not None:
+                await group.process.shutdown(0.0)
+            group.spawned.set_exception(error)
+            raise
+        group.spawned.set_result(spawned)
+        return spawned
+
+    async def _start(self, group: Group, request: Spawn, interface: str) -> Spawned:
+        launch = LaunchRequest(
+            name=request.name,
+            bootstrap=self._bootstrap(request, group.newborn),
+            ip=interface,
+            python=request.python,
+            cwd=request.cwd,
+            env=request.env,
+        )
+        if request.cwd is not None and not Path(request.cwd).is_dir():
+            raise ConfigurationError(f"cwd={request.cwd!r} is no folder on host {self._host!r}")
+        group.started_ns = self._clock.now_ns()
+        group.process = process = await self._launcher.launch(
+            launch,
+            on_output=lambda stream, line: self._said(group, stream, line),
+            on_exit=lambda ending: self._ended(group, ending),
+        )
+        ready = await asyncio.wait_for(group.ready, READY_TIMEOUT)
+        group.state = "running"
+        self.notify("group_state", group.status())
+        return Spawned(group.name, process.pid, ready.endpoint, ready.public_key, ready.log_endpoint)
+
+    async def stop(self, name: str, grace: float) -> GroupStatus:
+        """End a nodegroup and its process tree; harmless where it has ended already."""
+        group = self.find(name)
+        if group.process is not None and group.ending is None:
+            group.state = "ended"
+            await group.process.shutdown(grace)
+        return group.status()
+
+    async def close(self, grace: float = 3.0) -> None:
+        """End all nodegroups."""
+        self._closed = True
+        names = [n for n, g in self._groups.items() if g.ending is None]
+        await asyncio.gather(*(self.stop(n, grace) for n in names))
+
+    def statuses(self) -> tuple[GroupStatus, ...]:
+        """Snapshot of every nodegroup."""
+        return tuple(g.status() for g in self._groups.values())
+
+    def _said(self, group: Group, stream: str, line: str) -> None:
+        """Forward a line that a process printed by descriptor, or with its last breath."""
+        level = logging.WARNING if stream == "stderr" else logging.INFO
+        self._tell(group, level, line, stream=stream)
+
+    def _ended(self, group: Group, ending: Ending) -> None:
+        group.ending = ending
+        if not group.ready.done():
+            last = "\n".join(ending.output[-20:]) or "(it printed nothing)"
+            reason = f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n{last}"
+            group.ready.set_exception(ProcessDied(reason))
+        if group.state != "ended":
+            group.state = "died"
+            self._tell(group, logging.CRITICAL, f"nodegroup {group.name} died: {ending.description}")
+        self.notify("group_state", group.status())
+
+    def _tell(self, group: Group, level: int, message: str, stream: str = "log") -> None:
+        record = LogRecord(
+            time_ns=self._clock.now_ns(),
+            seq=group.lines,
+            host=self._host,
+            process=group.name,
+            pid=0 if group.process is None else group.process.pid,
+            stream=stream,
+            logger="pyacq_lab.host" if stream == "log" else "",
+            level=level,
+            message=message,
+            channel="host",
+        )
+        group.lines += 1
+        self.notify("log", record)
+
+

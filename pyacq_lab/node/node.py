@@ -1,0 +1,282 @@
+"""A node: a role, its ports, its thread, and its place in the table of lifecycles."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from pyacq_lab.errors import EndOfStream, LifecycleError
+from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.lifecycle import Command, State, next_state
+from pyacq_lab.model.roles import Component
+from pyacq_lab.model.status import NodeStatus
+from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.node.context import NodeContext
+from pyacq_lab.node.current import running_node
+from pyacq_lab.node.ports import InputPort, Wire, unknown_port
+from pyacq_lab.transport.outputs import OutputStream
+from pyacq_lab.wire.streaming import Policy
+
+log = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=Component)
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 15.0
+
+
+class Node(ABC, Generic[C]):
+    """Common part of source, transform and sink nodes.
+
+    Commands (`configure`, `initialize`, `start`, `stop`, `close`, `connect`) are given by one thread at a
+    time; `request_stop` and `status` by any, at any moment.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its nodegroup.
+    component_type : type
+        What the node's author wrote.
+    context : NodeContext
+        What the process lends.
+    """
+
+    default_policy: Policy = "lossless"
+
+    def __init__(self, name: str, component_type: type[C], context: NodeContext) -> None:
+        self.name = name
+        self.component_type = component_type
+        self.component: C | None = None
+        self.inputs: dict[str, InputPort] = {}
+        self.outputs: dict[str, OutputStream] = {}
+        self._context = context
+        self._state = State.CREATED
+        self._reason = ""
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop_wanted = threading.Event()
+        self._news = threading.Event()
+        self._opened = threading.Event()
+
+    # --- commands
+
+    def configure(self, **settings: Any) -> None:
+        """Check and take over settings; whatever the node held from earlier ones is forgotten.
+
+        Raises
+        ------
+        ConfigurationError
+            A setting is missing, unknown or out of range; nothing was changed.
+        LifecycleError
+            The node is running or closed.
+        """
+        next_state(self._state, Command.CONFIGURE)
+        component = self.component_type(self.component_type.settings_type.checked(**settings))
+        component.clock = self._context.clock
+        self._configured(component)
+        self.component = component
+        self._move(Command.CONFIGURE)
+
+    def initialize(self) -> None:
+        """Learn what comes in, say what goes out, and size everything for it. Upstream nodes come first."""
+        next_state(self._state, Command.INITIALIZE)
+        specs = {name: port.probe() for name, port in self._wired().items()}
+        self._initialized(specs)
+        self._move(Command.INITIALIZE)
+
+    def start(self) -> None:
+        """Open the component and run. Returns when it is open; raises what its ``open`` raised."""
+        next_state(self._state, Command.START)
+        self._stop_wanted.clear()
+        self._opened.clear()
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._move(Command.START)
+        self._thread.start()
+        if not self._opened.wait(START_TIMEOUT):
+            raise LifecycleError(f"node {self.name!r} has not opened within {START_TIMEOUT:g} s; it still tries")
+        if self._state is State.FAULTED:
+            raise LifecycleError(f"node {self.name!r} could not start: {self._reason}")
+
+    def stop(self) -> None:
+        """Stop, after what was under way has been dealt with. Returns when the thread has ended."""
+        next_state(self._state, Command.STOP)
+        self.request_stop()
+        self._join()
+        if self._state is State.FAULTED:
+            raise LifecycleError(f"node {self.name!r} faulted while it stopped: {self._reason}")
+
+    def request_stop(self) -> None:
+        """Ask the node to stop, without waiting; any thread, in any state."""
+        self._stop_wanted.set()
+        self._news.set()
+
+    def close(self) -> None:
+        """Stop if need be and release everything; idempotent."""
+        self.request_stop()
+        self._join()
+        self._move(Command.CLOSE)
+        for port in self.inputs.values():
+            port.close()
+        for output in self.outputs.values():
+            output.close()
+
+    def connect(
+        self, name: str, address: StreamAddress, policy: Policy | None = None, backfill: float = 0.0
+    ) -> None:
+        """Wire an input to an output.
+
+        Raises
+        ------
+        UnknownName
+            There is no such input.
+        LifecycleError
+            The node is past CONFIGURED: its buffers are sized for what it had.
+        """
+        port = self._input(name)
+        if self._state not in (State.CREATED, State.CONFIGURED):
+            raise LifecycleError(
+                f"cannot connect an input of a node that is {self._state}: configure it again first, then connect"
+            )
+        port.wire = Wire(address, policy or self.default_policy, backfill)
+
+    def disconnect(self, name: str) -> None:
+        """Unwire an input. Raises as `connect`."""
+        port = self._input(name)
+        if self._state is State.RUNNING:
+            raise LifecycleError("cannot disconnect an input of a node that is running: stop it first")
+        port.wire = None
+
+    # --- questions
+
+    @property
+    def state(self) -> State:
+        """Where the node is in its life."""
+        return self._state
+
+    def status(self) -> NodeStatus:
+        """Snapshot of the node; any thread."""
+        component = self.component
+        settings = component.settings.model_dump(mode="json") if component is not None else {}
+        return NodeStatus(
+            name=self.name,
+            type=self.component_type.__name__,
+            state=self._state,
+            reason=self._reason,
+            inputs=tuple(p.status() for p in list(self.inputs.values())),
+            outputs=tuple(o.status() for o in list(self.outputs.values())),
+            settings=settings,
+        )
+
+    def output_address(self, name: str) -> StreamAddress:
+        """Where an output can be read. Raises UnknownName where there is none of that name (yet)."""
+        return self._output(name).address
+
+    def output_spec(self, name: str) -> StreamSpec | None:
+        """What an output's stream is; None where that is not known before the node is initialised."""
+        return self._output(name).spec
+
+    def edges(self) -> list[Edge]:
+        """The node's connections."""
+        wires = [(name, port.wire) for name, port in self.inputs.items()]
+        return [Edge(w.address.node, w.address.port, self.name, name) for name, w in wires if w is not None]
+
+    # --- for the roles
+
+    @abstractmethod
+    def _configured(self, component: C) -> None:
+        """Prepare for a new component; raise ConfigurationError to refuse it, having changed nothing."""
+
+    @abstractmethod
+    def _initialized(self, specs: Mapping[str, StreamSpec]) -> None:
+        """Size everything for what comes in."""
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the component. Called by the node's thread at each start."""
+
+    @abstractmethod
+    def _loop(self) -> None:
+        """Work until `_stop_wanted` is set. Called by the node's thread."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Say that the run is over. Called by the node's thread, also after a fault."""
+
+    def _make_outputs(self, names: list[str]) -> None:
+        """Have exactly these outputs; those that stay keep their address."""
+        for name in [n for n in self.outputs if n not in names]:
+            self.outputs.pop(name).close()
+        for name in names:
+            if name not in self.outputs:
+                self.outputs[name] = OutputStream(
+                    self._context.reactor,
+                    node=self.name,
+                    port=name,
+                    keys=self._context.server_keys,
+                    allow=self._context.allow,
+                    interface=self._context.interface,
+                )
+
+    def _wired(self) -> dict[str, InputPort]:
+        return self.inputs
+
+    def _input(self, name: str) -> InputPort:
+        if name not in self.inputs:
+            raise unknown_port("input", name, list(self.inputs), self.name)
+        return self.inputs[name]
+
+    def _output(self, name: str) -> OutputStream:
+        if name not in self.outputs:
+            raise unknown_port("output", name, list(self.outputs), self.name)
+        return self.outputs[name]
+
+    def _current(self) -> C:
+        if self.component is None:
+            raise LifecycleError(f"node {self.name!r} is not configured")
+        return self.component
+
+    # --- the thread
+
+    def _run(self) -> None:
+        with running_node(self.name):
+            fault: Exception | None = None
+            try:
+                self._open()
+                self._opened.set()
+                self._loop()
+            except EndOfStream as end:
+                log.info("node %s came to its end: %s", self.name, end or "nothing more to give")
+            except Exception as error:
+                fault = error
+            for ending in (self._finish, self._current().close):
+                try:
+                    ending()
+                except Exception as error:
+                    fault = fault or error
+                    log.exception("node %s could not be put away cleanly", self.name)
+            if fault is None:
+                self._move(Command.STOP)
+            else:
+                log.error("node %s faulted: %s", self.name, fault, exc_info=fault)
+                self._move(Command.FAULT, f"{type(fault).__name__}: {fault}")
+            self._opened.set()
+
+    def _move(self, command: Command, reason: str = "") -> None:
+        with self._lock:
+            self._state = next_state(self._state, command)
+            self._reason = reason
+
+    def _join(self) -> None:
+        thread = self._thread
+        if thread is None:
+            return
+        thread.join(STOP_TIMEOUT)
+        if thread.is_alive():
+            raise LifecycleError(
+                f"node {self.name!r} was asked to stop but its {self.component_type.__name__} has not "
+                f"returned within {STOP_TIMEOUT:g} s; it ends with its nodegroup"
+            )
+        self._thread = None

@@ -1,0 +1,102 @@
+"""A node's inputs: what they are wired to, and the connection while the node runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyacq_lab.errors import LifecycleError, UnknownName
+from pyacq_lab.model.ledger import HopLedger, PortStatus
+from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.node.context import NodeContext
+from pyacq_lab.transport.inputs import InputStream
+from pyacq_lab.wire.streaming import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What an input is wired to, and how."""
+
+    address: StreamAddress
+    policy: Policy
+    backfill: float
+
+
+class InputPort:
+    """One input of a node.
+
+    The connection stands only while the node runs: a stopped node holds nothing back at its producer.
+    """
+
+    def __init__(self, name: str, context: NodeContext) -> None:
+        self.name = name
+        self.wire: Wire | None = None
+        self.stream: InputStream | None = None
+        self._context = context
+        self._past = HopLedger()
+        self.stop = 0
+        self.epoch = 0
+        self.written: int | None = None
+
+    def probe(self, timeout: float = 5.0) -> StreamSpec:
+        """Ask the producer what its stream is. Raises HostUnreachable where it does not say."""
+        stream = self._open()
+        try:
+            return stream.wait_opened(timeout)
+        finally:
+            stream.close()
+
+    def open(self, on_news: Callable[[], None], timeout: float = 5.0) -> InputStream:
+        """Connect; returns when the producer has admitted this reader, so that it misses nothing from then on."""
+        self.stream = self._open(on_news)
+        self.stream.wait_opened(timeout)
+        return self.stream
+
+    def close(self) -> None:
+        """Disconnect; idempotent. The accounts are kept."""
+        if self.stream is not None:
+            self.stream.close()
+            self._past = self.ledger()
+            self.stream = None
+
+    def ledger(self) -> HopLedger:
+        """Accounts of all connections since the node was configured."""
+        if self.stream is None:
+            return self._past
+        now, past = self.stream.ledger(), self._past
+        return HopLedger(
+            sent=past.sent + now.sent,
+            received=past.received + now.received,
+            dropped=past.dropped + now.dropped,
+            repaired=past.repaired + now.repaired,
+            nbytes=past.nbytes + now.nbytes,
+        )
+
+    def status(self) -> PortStatus:
+        """Snapshot of the port."""
+        ledger = self.ledger()
+        return PortStatus(
+            name=self.name,
+            epoch=self.epoch,
+            stop=self.stop,
+            samples=ledger.received,
+            ledger=ledger,
+            written=self.written,
+        )
+
+    def _open(self, on_news: Callable[[], None] | None = None) -> InputStream:
+        if self.wire is None:
+            raise LifecycleError(f"input {self.name!r} is not connected: connect it to an output first")
+        return InputStream(
+            self._context.reactor,
+            self.wire.address,
+            keys=self._context.client_keys,
+            policy=self.wire.policy,
+            backfill=self.wire.backfill,
+            on_news=on_news,
+        )
+
+
+def unknown_port(kind: str, name: str, known: list[str], node: str) -> UnknownName:
+    """Make the error for a port that does not exist."""
+    return UnknownName(f"node {node!r} has no {kind} {name!r} (it has: {', '.join(known) or 'none'})")

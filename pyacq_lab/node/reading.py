@@ -1,0 +1,73 @@
+"""What transform and sink nodes have in common: a thread that takes chunks from several inputs."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from typing import TypeVar
+
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.roles import Sink, Transform
+from pyacq_lab.node.node import Node
+from pyacq_lab.transport.inputs import InputStream
+
+R = TypeVar("R", bound="Transform | Sink")
+
+CATCH_UP_TIMEOUT = 10.0
+"""Seconds that a node which is asked to stop may take to deal with what was already under way."""
+
+_IDLE = 0.1
+
+
+class ReadingNode(Node[R]):
+    """Takes chunks and gaps from its inputs, each in order, until it is asked to stop and has caught up."""
+
+    def _open_inputs(self) -> None:
+        for port in self._wired().values():
+            port.epoch = port.stop = 0
+            port.open(self._news.set)
+
+    def _loop(self) -> None:
+        while not self._stop_wanted.is_set():
+            self._news.wait(_IDLE)
+            self._news.clear()
+            self._take_all()
+            self._idle()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Deal with what the producers had offered when the stop came."""
+        deadline = time.monotonic() + CATCH_UP_TIMEOUT
+        goals = [(stream, stream.offered()) for stream in self._streams()]
+        while any(goal is not None and stream.dealt_with < goal for stream, goal in goals):
+            if time.monotonic() > deadline:
+                break
+            self._news.wait(_IDLE)
+            self._news.clear()
+            self._take_all()
+        self._idle()
+
+    def _take_all(self) -> None:
+        more = True
+        while more:
+            more = False
+            for name, port in self.inputs.items():
+                if port.stream is None or (item := port.stream.recv(0.0)) is None:
+                    continue
+                more = True
+                self._take(item, name)
+                port.epoch, port.stop = item.epoch, item.stop
+
+    def _streams(self) -> list[InputStream]:
+        return [port.stream for port in self.inputs.values() if port.stream is not None]
+
+    @abstractmethod
+    def _take(self, item: Chunk | Gap, name: str) -> None:
+        """Deal with one chunk or gap of an input. Called by the node's thread."""
+
+    def _idle(self) -> None:
+        """Do what is due a few times a second. Called by the node's thread."""
+
+    def _finish(self) -> None:
+        for port in self.inputs.values():
+            port.close()

@@ -1,0 +1,81 @@
+"""Names of node types, and the nodes they make."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+from pyacq_lab.errors import ConfigurationError, UnknownName
+from pyacq_lab.model.roles import Component, Sink, Source, Transform
+from pyacq_lab.node.context import NodeContext
+from pyacq_lab.node.node import Node
+from pyacq_lab.node.sink import SinkNode
+from pyacq_lab.node.source import SourceNode
+from pyacq_lab.node.transform import TransformNode
+
+BUILT_IN = {
+    "SystemMonitor": "pyacq_lab.devices.system_monitor",
+    "Replay": "pyacq_lab.devices.replay",
+    "SignalGenerator": "pyacq_lab.devices.signal_generator",
+    "SimulatedDevice": "pyacq_lab.testing.simulated_device",
+    "SosFilter": "pyacq_lab.processing.sos_filter",
+    "MovingMean": "pyacq_lab.processing.moving_mean",
+    "Recorder": "pyacq_lab.recording.recorder",
+}
+"""Module of each node type that comes with the package; imported when it is first used."""
+
+
+class Registry:
+    """The node types that one nodegroup knows."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, type[Component]] = {}
+
+    def names(self) -> list[str]:
+        """Names of all known types."""
+        return sorted({*BUILT_IN, *self._types})
+
+    def register(self, component_type: Any) -> str:
+        """Add a class; returns its name. A class of the same name replaces the earlier one."""
+        if not (isinstance(component_type, type) and issubclass(component_type, Source | Transform | Sink)):
+            raise ConfigurationError(
+                f"{component_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
+            )
+        self._types[component_type.__name__] = component_type
+        return component_type.__name__
+
+    def register_from_module(self, module: str, name: str) -> str:
+        """Import ``module`` and add its class ``name``.
+
+        Raises
+        ------
+        UnknownName
+            There is no such module or class on this host.
+        """
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UnknownName(f"no class {name!r} in a module {module!r} on this host: {error}") from error
+        return self.register(found)
+
+    def find(self, name: str) -> type[Component]:
+        """Class of a type. Raises UnknownName, with the nearest names."""
+        if name not in self._types:
+            if name not in BUILT_IN:
+                near = difflib.get_close_matches(name, self.names(), n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise UnknownName(f"unknown node type {name!r}: {hint}known are {', '.join(self.names())}")
+            self.register_from_module(BUILT_IN[name], name)
+        return self._types[name]
+
+    def make(self, type_name: str, name: str, context: NodeContext) -> Node[Any]:
+        """Make a node of a type."""
+        found = self.find(type_name)
+        if issubclass(found, Source):
+            return SourceNode(name, found, context)
+        if issubclass(found, Transform):
+            return TransformNode(name, found, context)
+        if issubclass(found, Sink):
+            return SinkNode(name, found, context)
+        raise ConfigurationError(f"{type_name} is neither Source, Transform nor Sink")

@@ -1,0 +1,139 @@
+"""The program of a nodegroup: a Jupyter kernel in the main thread, nodes and their server beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+import zmq
+
+from pyacq_lab.kernel.app import run_kernel
+from pyacq_lab.kernel.child import Launched
+from pyacq_lab.node.context import NodeContext
+from pyacq_lab.nodegroup.api import NodeGroupApi
+from pyacq_lab.nodegroup.server import GroupServer
+from pyacq_lab.transport.capture import LogCapture
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.logs import LogOrigin
+from pyacq_lab.transport.logship import LogShipper
+from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.rpc import RpcClient, RpcServer
+from pyacq_lab.transport.sockets import bind, server_socket
+from pyacq_lab.wire.messages import GroupRequest, Ready
+
+log = logging.getLogger(__name__)
+
+
+class Bootstrap(msgspec.Struct, frozen=True):
+    """What a host tells the nodegroups it starts. Holds secrets.
+
+    Attributes
+    ----------
+    host : str
+        The host's name.
+    name : str
+        The nodegroup's name.
+    interface : str
+        IP address at which the nodegroup's sockets listen.
+    application_secret : str
+        Secret half of the key pair that the application's processes know each other by.
+    newborn_secret : str
+        Secret half of the key pair by which this process reports to its host.
+    report_endpoint, report_key : str
+        Where it reports, and the key that the host proves there.
+    anchor_ns : int
+        The host's clock; see `transport.clock.SystemClock`.
+    """
+
+    host: str
+    name: str
+    interface: str
+    application_secret: str
+    newborn_secret: str
+    report_endpoint: str
+    report_key: str
+    anchor_ns: int
+
+
+class NodeGroupProgram:
+    """Everything that a nodegroup's process holds, made and put away in order."""
+
+    def __init__(self, bootstrap: Bootstrap) -> None:
+        self.bootstrap = bootstrap
+        self.reactor = Reactor()
+        self.clock = SystemClock(bootstrap.anchor_ns)
+        self.keys = KeyPair.generate()
+        application = KeyPair.from_secret(bootstrap.application_secret)
+
+        def allow(key: str) -> bool:
+            return key == application.public
+
+        where = f"{bootstrap.host}/{bootstrap.name}"
+        self.reactor.zap.open_domain("logs", allow)
+        push = server_socket(self.reactor.context, zmq.PUSH, self.keys, "logs")
+        self.log_endpoint = bind(push, f"tcp://{bootstrap.interface}:0")
+        self.shipper = LogShipper(push, LogOrigin(host=bootstrap.host, process=bootstrap.name), self.clock)
+        self.capture = LogCapture(self.shipper)
+        context = NodeContext(
+            self.reactor, self.keys, application, allow, bootstrap.interface, self.clock
+        )
+        self.api = NodeGroupApi(bootstrap.name, context)
+        self.handler = GroupServer(self.api, self.clock)
+        self.server = RpcServer(
+            self.reactor,
+            f"tcp://{bootstrap.interface}:0",
+            keys=self.keys,
+            allow=allow,
+            vocabulary=GroupRequest,
+            handler=self.handler.handle,
+            where=where,
+        )
+
+    def report(self) -> None:
+        """Tell the host where to be reached."""
+        b = self.bootstrap
+        client = RpcClient(
+            self.reactor,
+            b.report_endpoint,
+            b.report_key,
+            keys=KeyPair.from_secret(b.newborn_secret),
+            where=f"host {b.host}",
+        )
+        try:
+            client.wait_connected()
+            client.call(Ready(b.name, self.server.endpoint, self.keys.public, self.log_endpoint))
+        finally:
+            client.close()
+
+    def print_line(self, stream: str, text: str, in_cell: bool) -> None:
+        """Send what was printed to the log server; any thread."""
+        self.shipper.printed(stream, text)
+
+    def close(self) -> None:
+        """Close the nodes, say the last words, release everything."""
+        try:
+            self.api.close()
+        except Exception:
+            log.exception("a node could not be closed")
+        self.handler.close()
+        self.server.close()
+        self.capture.uninstall()
+        self.shipper.close()
+        self.reactor.close()
+
+
+def main(launched: Launched) -> int:
+    """Run a nodegroup; called in its process's main thread. Returns the exit code."""
+    program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap))
+    program.capture.install(logging.INFO)
+    namespace: dict[str, Any] = {"nodegroup": program.api, "nodes": program.api.nodes}
+    return run_kernel(
+        launched.connection_file,
+        namespace=namespace,
+        banner=f"nodegroup {program.bootstrap.name} on {program.bootstrap.host}",
+        on_started=program.report,
+        on_print=program.print_line,
+        on_closing=program.close,
+    )
