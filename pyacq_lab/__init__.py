@@ -1,1 +1,60 @@
-"""One notebook starts, watches, wires, records and stops acquisition on all the machines of a lab."""
+"""One notebook starts, watches, wires, records and stops acquisition on all the machines of a lab.
+
+>>> import pyacq_lab as pyacq
+>>> manager = pyacq.create_manager()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pyacq_lab._version import __version__
+
+if TYPE_CHECKING:
+    from pyacq_lab.errors import PyacqError as PyacqError
+    from pyacq_lab.manager.application import create_manager as create_manager
+    from pyacq_lab.manager.application import current_manager as current_manager
+    from pyacq_lab.model.chunk import Chunk as Chunk
+    from pyacq_lab.model.chunk import Gap as Gap
+    from pyacq_lab.model.chunk import Reading as Reading
+    from pyacq_lab.model.roles import Sink as Sink
+    from pyacq_lab.model.roles import Source as Source
+    from pyacq_lab.model.roles import Transform as Transform
+    from pyacq_lab.model.settings import Settings as Settings
+    from pyacq_lab.model.stream import StreamSpec as StreamSpec
+    from pyacq_lab.notebook.magics import load_ipython_extension as load_ipython_extension
+    from pyacq_lab.notebook.plots import Oscilloscope as Oscilloscope
+    from pyacq_lab.recording import open_run as open_run
+
+# Looked up when first used: importing the package loads no plots, no kernels and no devices.
+_NAMES = {
+    "Chunk": "model.chunk",
+    "Gap": "model.chunk",
+    "Oscilloscope": "notebook.plots",
+    "PyacqError": "errors",
+    "Reading": "model.chunk",
+    "Settings": "model.settings",
+    "Sink": "model.roles",
+    "Source": "model.roles",
+    "StreamSpec": "model.stream",
+    "Transform": "model.roles",
+    "create_manager": "manager.application",
+    "current_manager": "manager.application",
+    "load_ipython_extension": "notebook.magics",
+    "open_run": "recording",
+}
+
+__all__ = ["__version__", *sorted(_NAMES)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'pyacq_lab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pyacq_lab.{_NAMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES})

@@ -187,7 +187,9 @@ class Groups:
         group.ending = ending
         if not group.ready.done():
             last = "\n".join(ending.output[-20:]) or "(it printed nothing)"
-            reason = f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n{last}"
+            reason = (
+                f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n{last}"
+            )
             group.ready.set_exception(ProcessDied(reason))
         if group.state != "ended":
             group.state = "died"
@@ -209,5 +211,3 @@ class Groups:
         )
         group.lines += 1
         self.notify("log", record)
-
-

@@ -57,7 +57,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(number, host.stop)
     if arguments.child:
-        threading.Thread(target=_wait_for_end_of_input, args=(host,), name="parent watch", daemon=True).start()
+        threading.Thread(
+            target=_wait_for_end_of_input, args=(host,), name="parent watch", daemon=True
+        ).start()
     sys.stdout.write(f'manager.add_host("{host.endpoint}", key="{host.invitation}")\n')
     sys.stdout.flush()
     await host.serve()

@@ -96,7 +96,9 @@ class Node(ABC, Generic[C]):
         self._move(Command.START)
         self._thread.start()
         if not self._opened.wait(START_TIMEOUT):
-            raise LifecycleError(f"node {self.name!r} has not opened within {START_TIMEOUT:g} s; it still tries")
+            raise LifecycleError(
+                f"node {self.name!r} has not opened within {START_TIMEOUT:g} s; it still tries"
+            )
         if self._state is State.FAULTED:
             raise LifecycleError(f"node {self.name!r} could not start: {self._reason}")
 
@@ -138,7 +140,7 @@ class Node(ABC, Generic[C]):
         port = self._input(name)
         if self._state not in (State.CREATED, State.CONFIGURED):
             raise LifecycleError(
-                f"cannot connect an input of a node that is {self._state}: configure it again first, then connect"
+                f"cannot connect an input of a node that is {self._state}: configure it again, then connect"
             )
         port.wire = Wire(address, policy or self.default_policy, backfill)
 

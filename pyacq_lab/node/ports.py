@@ -47,7 +47,7 @@ class InputPort:
             stream.close()
 
     def open(self, on_news: Callable[[], None], timeout: float = 5.0) -> InputStream:
-        """Connect; returns when the producer has admitted this reader, so that it misses nothing from then on."""
+        """Connect; returns when the producer has admitted this reader: it misses nothing from then on."""
         self.stream = self._open(on_news)
         self.stream.wait_opened(timeout)
         return self.stream

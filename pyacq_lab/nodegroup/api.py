@@ -49,7 +49,9 @@ class NodeGroupApi:
         with self._lock:
             name = name or self._free_name(type_name)
             if name in self.nodes:
-                raise ConfigurationError(f"nodegroup {self.name!r} already has a node {name!r}: choose another name")
+                raise ConfigurationError(
+                    f"nodegroup {self.name!r} already has a node {name!r}: choose another name"
+                )
             node = self._registry.make(type_name, name, self._context)
             self.nodes[name] = node
         return describe(node)
@@ -146,7 +148,9 @@ def describe(node: Node[Any]) -> NodeInfo:
         "configure", configure.signature, "\n".join([configure.doc, "", "Settings", "--------", *fields])
     )
     doc = inspect.getdoc(node.component_type) or ""
-    return NodeInfo(node.name, node.component_type.__name__, role_of(node.component_type), doc, tuple(found.values()))
+    return NodeInfo(
+        node.name, node.component_type.__name__, role_of(node.component_type), doc, tuple(found.values())
+    )
 
 
 def _signature(function: Any) -> str:

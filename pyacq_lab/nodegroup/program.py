@@ -76,9 +76,7 @@ class NodeGroupProgram:
         self.log_endpoint = bind(push, f"tcp://{bootstrap.interface}:0")
         self.shipper = LogShipper(push, LogOrigin(host=bootstrap.host, process=bootstrap.name), self.clock)
         self.capture = LogCapture(self.shipper)
-        context = NodeContext(
-            self.reactor, self.keys, application, allow, bootstrap.interface, self.clock
-        )
+        context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)
         self.api = NodeGroupApi(bootstrap.name, context)
         self.handler = GroupServer(self.api, self.clock)
         self.server = RpcServer(

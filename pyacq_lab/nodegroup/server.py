@@ -69,8 +69,12 @@ class GroupServer:
             found = None if method.startswith("_") else getattr(owner, method, None)
             if callable(found):
                 return found
-        kind = self._api.node(_node_name(target)).component_type.__name__ if target != "group" else "nodegroup"
-        raise UnknownName(f"{target} has no public method {method!r}; see dir() of its handle for what a {kind} offers")
+        kind = (
+            self._api.node(_node_name(target)).component_type.__name__ if target != "group" else "nodegroup"
+        )
+        raise UnknownName(
+            f"{target} has no public method {method!r}; see dir() of its handle for what a {kind} offers"
+        )
 
 
 def _node_name(target: str) -> str:

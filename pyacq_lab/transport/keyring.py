@@ -66,7 +66,9 @@ class Keyring:
             text = (self.folder / name).read_text()
         except FileNotFoundError:
             return []
-        return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("# ")]
+        return [
+            line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("# ")
+        ]
 
     def _append(self, name: str, line: str) -> None:
         self.folder.mkdir(parents=True, mode=0o700, exist_ok=True)

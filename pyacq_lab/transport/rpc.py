@@ -177,8 +177,8 @@ class RpcClient:
         The place that errors name.
     on_event : callable, optional
         Takes ``(topic, value)`` of each event, in the reactor's thread; must not wait.
-    on_lost : callable, optional
-        Called in the reactor's thread when the connection breaks.
+    on_lost, on_back : callable, optional
+        Called in the reactor's thread when the connection breaks, and when it stands again.
     """
 
     def __init__(
@@ -191,6 +191,7 @@ class RpcClient:
         where: str,
         on_event: Callable[[str, Any], None] | None = None,
         on_lost: Callable[[], None] | None = None,
+        on_back: Callable[[], None] | None = None,
     ) -> None:
         parse_endpoint(endpoint)
         self.endpoint = endpoint
@@ -198,6 +199,8 @@ class RpcClient:
         self._reactor = reactor
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_back = on_back
+        self._was_lost = False
         self._decoder = ServerMessageDecoder()
         self._book: CallBook[Future[Any]] = CallBook()
         self._lock = threading.Lock()
@@ -293,7 +296,7 @@ class RpcClient:
 
     def close(self) -> None:
         """Close the connection; idempotent. Open calls fail."""
-        self._on_lost = None
+        self._on_lost = self._on_back = None
         self.fail(f"the connection to {self.where} was closed")
         self._reactor.cancel(self._timer)
         self._monitor.close(0)
@@ -319,6 +322,8 @@ class RpcClient:
             with self._link:
                 self._connected = True
                 self._link.notify_all()
+            if self._was_lost and self._on_back is not None:
+                self._on_back()
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             with self._link:
                 self._refused = (
@@ -334,6 +339,7 @@ class RpcClient:
                     )
                     self._link.notify_all()
         elif event == zmq.EVENT_DISCONNECTED and self._connected:
+            self._was_lost = True
             self.fail(f"the connection to {self.where} at {self.endpoint} is lost")
             if self._on_lost is not None:
                 self._on_lost()

@@ -1,0 +1,226 @@
+"""Handles of nodegroups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from pyacq_lab.errors import LifecycleError, ProcessDied, UnknownName
+from pyacq_lab.kernel.client import KernelClient, RunResult
+from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.remote import Target
+from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.remote import NodeInfo, Spawned
+from pyacq_lab.model.status import GroupStatus, NodeStatus
+from pyacq_lab.model.stream import StreamAddress
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.rpc import RpcClient
+from pyacq_lab.wire.messages import DumpStacks, GroupState, InterruptGroup, KernelConnection, StopAll, StopGroup
+
+if TYPE_CHECKING:
+    from pyacq_lab.manager.hosts import HostHandle
+
+
+class NodeGroupHandle:
+    """A nodegroup: one process on a host, a Jupyter kernel that holds nodes.
+
+    Attributes
+    ----------
+    host : HostHandle
+        Where it runs.
+    name : str
+        Its name, unique in the application.
+    pid : int
+        Its process id over there.
+    client : RpcClient
+        Its control connection.
+    """
+
+    def __init__(
+        self, host: HostHandle, spawned: Spawned, reactor: Reactor, application_keys: KeyPair
+    ) -> None:
+        self.host = host
+        self.name = spawned.name
+        self.pid = spawned.pid
+        self.reactor = reactor
+        self.application_keys = application_keys
+        self.ending = ""
+        self._nodes: dict[str, NodeHandle] = {}
+        self.log_source = self.where
+        self.log_endpoint = host.reachable_endpoint(spawned.log_endpoint)
+        self.public_key = spawned.public_key
+        self.client = RpcClient(
+            reactor,
+            host.reachable_endpoint(spawned.endpoint),
+            spawned.public_key,
+            keys=application_keys,
+            where=self.where,
+        )
+        self._target = Target(self.client, "group", self.where)
+
+    @property
+    def where(self) -> str:
+        """Its place, as ``host/nodegroup``."""
+        return f"{self.host.name}/{self.name}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there, as far as is known here."""
+        return not self.ending
+
+    def __repr__(self) -> str:
+        state = f"pid {self.pid}" if self.alive else self.ending
+        return f"<nodegroup {self.where}: {state}, {len(self._nodes)} nodes>"
+
+    # --- nodes
+
+    def create_node(self, type_name: str, name: str | None = None) -> NodeHandle:
+        """Make a node of a type that the nodegroup knows; see `list_node_types`.
+
+        Node names are unique in the application, so that a graph and a log can name a node alone.
+        """
+        name = self.host.manager.free_node_name(type_name, name)
+        info: NodeInfo = self._target.call("create_node", type_name, name)
+        node = self._nodes[info.name] = NodeHandle(self, info)
+        return node
+
+    @property
+    def known_nodes(self) -> list[str]:
+        """Names of the nodes that were made or asked for through this handle."""
+        return list(self._nodes)
+
+    def get_node(self, name: str) -> NodeHandle:
+        """Handle of a node. Raises UnknownName."""
+        if name not in self._nodes:
+            self._nodes[name] = NodeHandle(self, self._target.call("describe_node", name))
+        return self._nodes[name]
+
+    def remove_node(self, node: NodeHandle | str) -> None:
+        """Close a node and forget it."""
+        name = node if isinstance(node, str) else node.name
+        self._target.call("remove_node", name)
+        self._nodes.pop(name, None)
+
+    def list_nodes(self) -> list[str]:
+        """Names of its nodes."""
+        return self._target.call("list_nodes")
+
+    def list_node_types(self) -> list[str]:
+        """Names of the node types that can be made there."""
+        return self._target.call("list_node_types")
+
+    def register_node_type_from_module(self, module: str, classname: str) -> str:
+        """Have the nodegroup import a module of its host and add a class of it; returns the type's name."""
+        return self._target.call("register_node_type_from_module", module, classname)
+
+    def register_node_type(self, node_type: type) -> str:
+        """Send a class defined here, by value; returns the type's name."""
+        return self._target.call("register_node_type", cloudpickle.dumps(node_type))
+
+    def start_all_nodes(self) -> None:
+        """Start all its nodes; see `Manager.start_all_nodes` for the order."""
+        self.host.manager.start_nodes([self.get_node(n) for n in self.list_nodes()])
+
+    def stop_all_nodes(self) -> None:
+        """Stop all its nodes; see `Manager.stop_all_nodes` for the order."""
+        self.host.manager.stop_nodes([self.get_node(n) for n in self.list_nodes()])
+
+    def any_node_running(self) -> bool:
+        """Whether one of its nodes runs."""
+        return any(status.state is State.RUNNING for status in self.statuses())
+
+    def statuses(self) -> list[NodeStatus]:
+        """Snapshot of every node, over the control lane: never waits for a running call or cell."""
+        return self.client.call(GroupState(), 5.0)
+
+    def node_status(self, name: str) -> NodeStatus:
+        """Snapshot of one node. Raises UnknownName."""
+        for status in self.statuses():
+            if status.name == name:
+                return status
+        raise UnknownName(f"{self.where} has no node {name!r}")
+
+    def edges(self) -> list[Edge]:
+        """Connections of its nodes."""
+        return self._target.call("edges")
+
+    # --- its process and kernel
+
+    def status(self) -> GroupStatus:
+        """Snapshot of its process."""
+        return next(g for g in self.host.status().groups if g.name == self.name)
+
+    def run(self, code: str, on_output: Callable[[dict[str, Any]], None] | None = None) -> RunResult:
+        """Run code in its kernel's main thread and wait for it.
+
+        Nodes and the control lane go on meanwhile. ``nodegroup`` and ``nodes`` are known to the code.
+
+        Parameters
+        ----------
+        code : str
+            What a cell could hold.
+        on_output : callable, optional
+            Takes each output, as in a notebook file, as it comes.
+        """
+        client = KernelClient(self.kernel_connection())
+        try:
+            return client.run(code, on_output=on_output)
+        finally:
+            client.close()
+
+    def kernel_connection(self) -> dict[str, Any]:
+        """Jupyter connection information of its kernel, keys included: whoever has it can run code there."""
+        info = self.host.client.call(KernelConnection(self.name))
+        if info is None:
+            raise ProcessDied(f"{self.where} has no kernel: {self.ending}")
+        return {**info, "ip": self.host.reachable_ip(info["ip"])}
+
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs in its kernel; nodes go on."""
+        self.host.client.call(InterruptGroup(self.name))
+
+    def request_stop_all(self) -> list[str]:
+        """Ask every running node to stop, over the control lane, without waiting; returns their names."""
+        return self.client.call(StopAll(), 5.0)
+
+    def dump_stacks(self) -> str:
+        """Stack of every thread of its process, as text, over the control lane."""
+        return self.client.call(DumpStacks(), 5.0)
+
+    def close(self, grace: float = 5.0) -> None:
+        """Close its nodes and end its process tree within ``grace`` seconds; idempotent."""
+        if self.ending:
+            return
+        status: GroupStatus = self.host.client.call(StopGroup(self.name, grace), grace + 20.0)
+        self.mark_ended(status.ending or "ended")
+        self.host.forget(self)
+
+    def kill(self) -> None:
+        """End its process tree at once, without closing anything."""
+        self.close(grace=0.0)
+
+    def mark_ended(self, ending: str) -> None:
+        """Note that its process is gone: open calls fail now, later calls at once; any thread."""
+        self.ending = ending
+        self.client.fail(f"{self.where} has ended: {ending}")
+
+    def release(self) -> None:
+        """Close the connection to it; its process is not touched."""
+        self.client.close()
+
+    # --- for handles
+
+    def reachable(self, address: StreamAddress) -> StreamAddress:
+        """Address as other machines see it."""
+        return StreamAddress(
+            self.host.reachable_endpoint(address.endpoint), address.public_key, address.node, address.port
+        )
+
+    def check_alive(self) -> None:
+        """Raise LifecycleError where its process is gone."""
+        if not self.alive:
+            raise LifecycleError(f"{self.where} has ended: {self.ending}")

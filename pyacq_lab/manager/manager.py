@@ -1,0 +1,416 @@
+"""The manager: one per application, in the notebook's kernel."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import platform
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import msgspec
+
+from pyacq_lab.errors import ConfigurationError, LifecycleError, PyacqError, UnknownName
+from pyacq_lab.manager.groups import NodeGroupHandle
+from pyacq_lab.manager.hosts import HostHandle
+from pyacq_lab.manager.localhost import LocalHost
+from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logstore import LogStore
+from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.order import downstream_first_levels, upstream_first_levels
+from pyacq_lab.manager.remote import gather
+from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.status import HostStatus, ManagerStatus, NodeStatus
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.keyring import Keyring, split_host_key
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.logs import LogOrigin
+from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.sockets import parse_endpoint
+
+log = logging.getLogger(__name__)
+
+
+class Manager:
+    """Central point of control: connects hosts, makes nodegroups and nodes, gathers what they say.
+
+    Use `create_manager`; an application has one manager. All methods may be called from any thread but
+    the receiving one. It is a context manager, and closes itself when the interpreter ends.
+
+    Parameters
+    ----------
+    keyring : Keyring, optional
+        Key files of the user.
+    store : LogStore, optional
+        Where log records are kept.
+
+    Attributes
+    ----------
+    logs : LogServer
+        What every process said, in order.
+    """
+
+    def __init__(self, *, keyring: Keyring | None = None, store: LogStore | None = None) -> None:
+        self.id = secrets.token_hex(8)
+        self._keyring = keyring or Keyring()
+        self.user_keys = self._keyring.user()
+        self.application_keys = KeyPair.generate()
+        self.clock = SystemClock()
+        self.reactor = Reactor()
+        origin = LogOrigin(host=platform.node(), process="manager")
+        self.logs = LogServer(self.reactor, self.application_keys, self.clock, origin, store=store)
+        self.logs.capture_own()
+        self._hosts: dict[str, HostHandle] = {}
+        self._local: LocalHost | None = None
+        self._default_group: NodeGroupHandle | None = None
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self._last_known: dict[str, HostStatus] = {}
+        self.closed = False
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<manager: closed>"
+        groups = sum(len(h.groups) for h in self._hosts.values())
+        return f"<manager: {len(self._hosts)} hosts, {groups} nodegroups>"
+
+    # --- hosts
+
+    def add_host(self, endpoint: str, key: str | None = None) -> HostHandle:
+        """Connect to a host server.
+
+        Parameters
+        ----------
+        endpoint : str
+            Where it listens, ``tcp://IP:PORT``.
+        key : str, optional
+            What ``pyacq-lab host`` printed there: its public key, with the one-time pairing token behind
+            it the first time. Not needed again on this machine, nor for hosts that run under the same
+            user on this machine.
+
+        Returns
+        -------
+        HostHandle
+
+        Raises
+        ------
+        ConfigurationError
+            The endpoint has another form.
+        HostUnreachable
+            Nothing answers there.
+        AuthenticationError
+            A key is missing, malformed, or refused by either side.
+        VersionMismatch
+            The host runs another version of the protocol.
+        """
+        self._check_open()
+        parse_endpoint(endpoint)
+        for host in self._hosts.values():
+            if host.endpoint == endpoint and host.client.connected:
+                return host
+        public_key, token = self._host_key(endpoint, key)
+        host = HostHandle(self, endpoint, public_key, token)
+        self._keyring.remember_host(endpoint, public_key)
+        self._hosts[host.name] = host
+        return host
+
+    def get_host(self, name: str) -> HostHandle:
+        """Host of a name or endpoint. Raises UnknownName."""
+        for host in self._hosts.values():
+            if name in (host.name, host.endpoint):
+                return host
+        raise UnknownName(f"no host {name!r} is connected (connected: {', '.join(self._hosts) or 'none'})")
+
+    def list_hosts(self) -> list[HostHandle]:
+        """All connected hosts, in the order in which they were added."""
+        return list(self._hosts.values())
+
+    def disconnect_host(self, host: HostHandle | str) -> None:
+        """End this manager's nodegroups on a host and close the connection; the host server goes on."""
+        handle = self.get_host(host) if isinstance(host, str) else host
+        self._hosts.pop(handle.name, None)
+        handle.disconnect()
+
+    @property
+    def default_host(self) -> HostHandle:
+        """The manager's own host, on this machine; started when it is first needed."""
+        self._check_open()
+        with self._lock:
+            if self._local is None:
+                self._local = LocalHost()
+                self._local_handle = self.add_host(self._local.endpoint, self._local.key)
+            return self._local_handle
+
+    # --- nodegroups
+
+    def create_nodegroup(
+        self, name: str | None = None, host: HostHandle | str | None = None, **options: Any
+    ) -> NodeGroupHandle:
+        """Start a nodegroup on a host, the default one unless given; see `HostHandle.create_nodegroup`."""
+        self._check_open()
+        handle = self.get_host(host) if isinstance(host, str) else host or self.default_host
+        return handle.create_nodegroup(name, **options)
+
+    @property
+    def default_nodegroup(self) -> NodeGroupHandle:
+        """A nodegroup on the default host, for nodes that ask for nothing else; started when first needed."""
+        with self._lock:
+            if self._default_group is None or not self._default_group.alive:
+                self._default_group = self.create_nodegroup()
+            return self._default_group
+
+    def get_nodegroup(self, name: str) -> NodeGroupHandle:
+        """Nodegroup of a name. Raises UnknownName."""
+        groups = self.list_nodegroups()
+        for group in groups:
+            if group.name == name:
+                return group
+        known = ", ".join(g.name for g in groups) or "none"
+        raise UnknownName(f"there is no nodegroup {name!r} (there are: {known})")
+
+    def list_nodegroups(self) -> list[NodeGroupHandle]:
+        """All nodegroups of all hosts."""
+        return [group for host in self._hosts.values() for group in list(host.groups.values())]
+
+    def close_all_nodegroups(self) -> None:
+        """Close all nodegroups of all hosts; the hosts stay connected."""
+        for group in self.list_nodegroups():
+            group.close()
+
+    # --- nodes
+
+    def create_node(
+        self,
+        type_name: str,
+        name: str | None = None,
+        *,
+        host: HostHandle | str | None = None,
+        nodegroup: NodeGroupHandle | str | None = None,
+    ) -> NodeHandle:
+        """Make a node.
+
+        Parameters
+        ----------
+        type_name : str
+            Such as ``"SystemMonitor"``.
+        name : str, optional
+            Unique in the application; made up unless given.
+        host : HostHandle or str, optional
+            Start a nodegroup of its own for it there.
+        nodegroup : NodeGroupHandle or str, optional
+            Make it there; in the default nodegroup where neither is given.
+        """
+        if host is not None and nodegroup is not None:
+            raise ConfigurationError("give a host (for a nodegroup of its own) or a nodegroup, not both")
+        if isinstance(nodegroup, str):
+            nodegroup = self.get_nodegroup(nodegroup)
+        if nodegroup is None:
+            nodegroup = self.default_nodegroup if host is None else self.create_nodegroup(host=host)
+        return nodegroup.create_node(type_name, name)
+
+    def list_nodes(self) -> list[NodeHandle]:
+        """All nodes of all living nodegroups."""
+        groups = [g for g in self.list_nodegroups() if g.alive]
+        return [group.get_node(name) for group in groups for name in group.list_nodes()]
+
+    def get_node(self, name: str) -> NodeHandle:
+        """Node of a name. Raises UnknownName."""
+        nodes = self.list_nodes()
+        for node in nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(n.where for n in nodes) or "none"
+        raise UnknownName(f"there is no node {name!r} (there are: {known})")
+
+    def remove_node(self, node: NodeHandle) -> None:
+        """Close a node and forget it."""
+        node.group.remove_node(node)
+
+    def start_all_nodes(self) -> None:
+        """Initialise what is configured, then start what is ready: sinks before transforms before sources."""
+        self.start_nodes(self.list_nodes())
+
+    def stop_all_nodes(self) -> None:
+        """Stop what runs: sources before transforms before sinks, so that nothing under way is lost."""
+        self.stop_nodes(self.list_nodes())
+
+    def start_nodes(self, nodes: Iterable[NodeHandle]) -> None:
+        """Start some nodes, in the order of `start_all_nodes`."""
+        chosen = list(nodes)
+        edges = self.edges()
+        for level in upstream_first_levels(chosen, edges):
+            self._command("initialize", level, State.CONFIGURED)
+        for level in downstream_first_levels(chosen, edges):
+            self._command("start", level, State.READY)
+
+    def stop_nodes(self, nodes: Iterable[NodeHandle]) -> None:
+        """Stop some nodes, in the order of `stop_all_nodes`."""
+        for level in upstream_first_levels(list(nodes), self.edges()):
+            self._command("stop", level, State.RUNNING)
+
+    def emergency_stop(self) -> dict[str, list[str]]:
+        """Ask every running node of every nodegroup to stop, at once and over the control lanes.
+
+        Returns
+        -------
+        dict of str to list of str
+            For each nodegroup, the nodes that were told; an unreachable one is named with its reason.
+        """
+        told: dict[str, list[str]] = {}
+        for group in self.list_nodegroups():
+            try:
+                told[group.where] = group.request_stop_all()
+            except PyacqError as error:
+                told[group.where] = [f"not reached: {error}"]
+                log.exception("emergency stop could not reach %s", group.where)
+        return told
+
+    @staticmethod
+    def _command(command: str, nodes: list[NodeHandle], state: State) -> None:
+        """Give one command to those nodes that are in a state, all at once."""
+        due = [node for node in nodes if node.state is state]
+        gather([_deferred(node, command) for node in due])
+
+    # --- questions
+
+    def edges(self) -> list[Edge]:
+        """All connections of all nodes."""
+        return [edge for group in self.list_nodegroups() if group.alive for edge in group.edges()]
+
+    def graph(self) -> dict[str, Any]:
+        """Connectivity of all nodes and streams as plain data.
+
+        Returns
+        -------
+        dict
+            ``nodes``: list of dicts (``name``, ``type``, ``host``, ``nodegroup``, ``state``);
+            ``edges``: list of ``(source, target, {"output": ..., "input": ...})``, as networkx takes it.
+        """
+        nodes = [
+            {
+                "name": status.name,
+                "type": status.type,
+                "host": group.host.name,
+                "nodegroup": group.name,
+                "state": str(status.state),
+            }
+            for group in self.list_nodegroups()
+            if group.alive
+            for status in group.statuses()
+        ]
+        edges = [(e.source, e.target, {"output": e.output, "input": e.input}) for e in self.edges()]
+        return {"nodes": nodes, "edges": edges}
+
+    def status(self) -> ManagerStatus:
+        """Snapshot of all hosts, nodegroups and nodes; who does not answer is named, not waited for."""
+        hosts: list[HostStatus] = []
+        nodes: dict[str, tuple[NodeStatus, ...]] = {}
+        unreachable: dict[str, str] = {}
+        for host in self.list_hosts():
+            try:
+                self._last_known[host.name] = host.status()
+            except PyacqError as error:
+                unreachable[host.name] = str(error)
+            known = self._last_known.get(host.name) or HostStatus(name=host.name, endpoint=host.endpoint)
+            # A host names itself; two of one name are told apart here.
+            hosts.append(_renamed(known, host.name))
+            for group in list(host.groups.values()):
+                try:
+                    nodes[group.name] = tuple(group.statuses()) if group.alive else ()
+                except PyacqError as error:
+                    unreachable[group.where] = str(error)
+        return ManagerStatus(
+            time_ns=self.clock.now_ns(), hosts=tuple(hosts), nodes=nodes, unreachable=unreachable
+        )
+
+    def query_logs(self, **wanted: Any) -> list[LogRecord]:
+        """Find log records; see `LogServer.query` for the keywords."""
+        return self.logs.query(**wanted)
+
+    def print_logs(self, stream: TextIO) -> Callable[[], None]:
+        """Print log records from now on; returns what ends it."""
+        return self.logs.print_to(stream)
+
+    # --- the end
+
+    def close(self) -> None:
+        """Close all nodegroups on all hosts, the manager's own host, the log server; idempotent."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        for host in self.list_hosts():
+            try:
+                host.disconnect(stop_host=self._local is not None and host is self._local_handle)
+            except PyacqError:
+                log.exception("host %s could not be closed cleanly", host.name)
+        self._hosts.clear()
+        if self._local is not None:
+            self._local.close()
+        self.logs.close()
+        self.reactor.close()
+        atexit.unregister(self.close)
+
+    # --- for handles
+
+    def free_group_name(self, name: str | None) -> str:
+        """Name for a new nodegroup. Raises ConfigurationError where it is taken."""
+        taken = {group.name for group in self.list_nodegroups()}
+        if name is None:
+            return next(n for i in self._numbers if (n := f"group{i}") not in taken)
+        if name in taken:
+            raise ConfigurationError(f"there already is a nodegroup {name!r}: choose another name")
+        return name
+
+    def free_node_name(self, type_name: str, name: str | None) -> str:
+        """Name for a new node. Raises ConfigurationError where it is taken."""
+        taken = {node: group for group in self.list_nodegroups() for node in group.known_nodes}
+        if name is None:
+            return next(n for i in itertools.count(1) if (n := f"{type_name}{i}") not in taken)
+        if name in taken:
+            raise ConfigurationError(f"there already is a node {name!r} in {taken[name].where}: choose another name")
+        return name
+
+    def free_host_name(self, name: str) -> str:
+        """Name for a new host: its own, with a number behind it where that is taken."""
+        if name not in self._hosts:
+            return name
+        return next(n for i in itertools.count(2) if (n := f"{name}-{i}") not in self._hosts)
+
+    def _host_key(self, endpoint: str, key: str | None) -> tuple[str, str | None]:
+        if key is not None:
+            return split_host_key(key)
+        known = self._keyring.known_host(endpoint)
+        if known is None:
+            raise ConfigurationError(
+                f"the host at {endpoint} was never added before: give key=..., as `pyacq-lab host` prints it there"
+            )
+        return known, None
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LifecycleError("this manager is closed: make another with create_manager()")
+
+
+def _deferred(node: NodeHandle, command: str) -> Callable[[], Any]:
+    return lambda: node.call(command, _sync="async")
+
+
+def _renamed(status: HostStatus, name: str) -> HostStatus:
+    return msgspec.structs.replace(status, name=name)
+

@@ -1,0 +1,154 @@
+"""Handles of a remote node's inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.ledger import PortStatus
+from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.transport.inputs import InputStream
+from pyacq_lab.wire.streaming import Policy
+
+if TYPE_CHECKING:
+    from pyacq_lab.manager.nodes import NodeHandle
+
+
+class OutputHandle:
+    """An output of a remote node.
+
+    Attributes
+    ----------
+    node : NodeHandle
+        Whose output it is.
+    name : str
+        Its name.
+    """
+
+    def __init__(self, node: NodeHandle, name: str) -> None:
+        self.node = node
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<output {self.node.where}.{self.name}>"
+
+    @property
+    def address(self) -> StreamAddress:
+        """Where it can be read from here and from all other hosts. Raises UnknownName before `configure`."""
+        return self.node.group.reachable(self.node.call("output_address", self.name))
+
+    @property
+    def spec(self) -> StreamSpec | None:
+        """What the stream is; None while its node is not initialised."""
+        return self.node.call("output_spec", self.name)
+
+    def status(self) -> PortStatus:
+        """Snapshot of the port."""
+        return next(p for p in self.node.status().outputs if p.name == self.name)
+
+    def open(self, policy: Policy = "latest", backfill: float = 0.0, timeout: float = 5.0) -> InputStream:
+        """Read the stream in this process; the caller closes what is returned.
+
+        Parameters
+        ----------
+        policy : {'lossless', 'drop-oldest', 'latest'}
+            What happens when this process is slow.
+        backfill : float
+            Seconds of the past to begin with.
+        timeout : float
+            Seconds to wait for the producer's word.
+        """
+        group = self.node.group
+        stream = InputStream(
+            group.reactor, self.address, keys=group.application_keys, policy=policy, backfill=backfill
+        )
+        try:
+            stream.wait_opened(timeout)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def open_feed(self, backfill: float = 0.0) -> InputStream:
+        """Read the stream for a live view: it never slows the source and skips what it cannot show."""
+        return self.open("latest", backfill)
+
+
+class InputHandle:
+    """An input of a remote node.
+
+    Attributes
+    ----------
+    node : NodeHandle
+        Whose input it is.
+    name : str
+        Its name.
+    """
+
+    def __init__(self, node: NodeHandle, name: str) -> None:
+        self.node = node
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<input {self.node.where}.{self.name}>"
+
+    def connect(self, output: OutputHandle, policy: Policy | None = None, backfill: float = 0.0) -> None:
+        """Wire this input to an output, of any node on any host.
+
+        Parameters
+        ----------
+        output : OutputHandle
+            Such as ``source.outputs["out"]`` or ``source.output``.
+        policy : {'lossless', 'drop-oldest', 'latest'}, optional
+            What happens when this node is slow; its own default unless given.
+        backfill : float
+            Seconds of the past to begin with.
+
+        Raises
+        ------
+        LifecycleError
+            The node is past CONFIGURED.
+        """
+        if not isinstance(output, OutputHandle):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"connect wants an output, such as node.outputs['out'] or node.output; {output!r} came"
+            )
+        self.node.call("connect", self.name, output.address, policy, backfill)
+
+    def disconnect(self) -> None:
+        """Unwire this input. Raises LifecycleError while the node runs."""
+        self.node.call("disconnect", self.name)
+
+    def status(self) -> PortStatus:
+        """Snapshot of the port, with the accounts of its connection."""
+        return next(p for p in self.node.status().inputs if p.name == self.name)
+
+
+class Ports(Mapping[str, Any]):
+    """The ports of one side of a node, by name; asks the node when it is looked at."""
+
+    def __init__(self, node: NodeHandle, make: Callable[[NodeHandle, str], Any], side: str) -> None:
+        self._node = node
+        self._make = make
+        self._side = side
+
+    def __getitem__(self, name: str) -> Any:
+        # A recorder's inputs come into being when they are connected, so any name is worth a handle.
+        return self._make(self._node, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(p.name for p in getattr(self._node.status(), self._side))
+
+    def __len__(self) -> int:
+        return len(getattr(self._node.status(), self._side))
+
+    def __repr__(self) -> str:
+        return f"<{self._side} of {self._node.where}: {', '.join(self) or 'none'}>"
+
+    def only(self) -> Any:
+        """The first port. Raises ConfigurationError where there is none."""
+        names = list(self)
+        if not names:
+            raise ConfigurationError(f"{self._node.where} has no {self._side} (yet): configure it first")
+        return self[names[0]]
