@@ -13,8 +13,8 @@ from pyacq_lab._version import __version__
 
 if TYPE_CHECKING:
     from pyacq_lab.errors import PyacqError as PyacqError
-    from pyacq_lab.manager.application import create_manager as create_manager
-    from pyacq_lab.manager.application import current_manager as current_manager
+    from pyacq_lab.notebook.application import create_manager as create_manager
+    from pyacq_lab.notebook.application import current_manager as current_manager
     from pyacq_lab.model.chunk import Chunk as Chunk
     from pyacq_lab.model.chunk import Gap as Gap
     from pyacq_lab.model.chunk import Reading as Reading
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyacq_lab.model.stream import StreamSpec as StreamSpec
     from pyacq_lab.notebook.magics import load_ipython_extension as load_ipython_extension
     from pyacq_lab.notebook.plots import Oscilloscope as Oscilloscope
+    from pyacq_lab.notebook.waiting import wait_for as wait_for
     from pyacq_lab.recording import open_run as open_run
 
 # Looked up when first used: importing the package loads no plots, no kernels and no devices.
@@ -39,10 +40,11 @@ _NAMES = {
     "Source": "model.roles",
     "StreamSpec": "model.stream",
     "Transform": "model.roles",
-    "create_manager": "manager.application",
-    "current_manager": "manager.application",
+    "create_manager": "notebook.application",
+    "current_manager": "notebook.application",
     "load_ipython_extension": "notebook.magics",
     "open_run": "recording",
+    "wait_for": "notebook.waiting",
 }
 
 __all__ = ["__version__", *sorted(_NAMES)]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -51,6 +51,7 @@ class HostHandle:
         self.endpoint = endpoint
         self.public_key = public_key
         self.groups: dict[str, NodeGroupHandle] = {}
+        self._leaving = False
         self._lock = threading.Lock()
         self.name = endpoint
         if token is not None:
@@ -113,6 +114,7 @@ class HostHandle:
 
     def disconnect(self, stop_host: bool = False) -> None:
         """End this manager's nodegroups here and close the connection; the host goes on unless told to stop."""
+        self._leaving = True
         self.manager.reactor.cancel(self._renewal)
         try:
             if self.client.connected:
@@ -187,6 +189,8 @@ class HostHandle:
                 group.mark_ended(value.ending)
 
     def _on_lost(self) -> None:
+        if self._leaving:
+            return
         log.error("the connection to host %s at %s is lost; trying to get it back", self.name, self.endpoint)
 
     def _on_back(self) -> None:

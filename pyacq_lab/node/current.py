@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyacq_lab.transport.capture import current_node
+from pyacq_lab.transport.logs import current_node
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from pyacq_lab.node.source import SourceNode
 from pyacq_lab.node.transform import TransformNode
 
 BUILT_IN = {
-    "SystemMonitor": "pyacq_lab.devices.system_monitor",
+    "SystemMonitor": "pyacq_lab.devices.system",
     "Replay": "pyacq_lab.devices.replay",
-    "SignalGenerator": "pyacq_lab.devices.signal_generator",
-    "SimulatedDevice": "pyacq_lab.testing.simulated_device",
-    "SosFilter": "pyacq_lab.processing.sos_filter",
-    "MovingMean": "pyacq_lab.processing.moving_mean",
+    "SignalGenerator": "pyacq_lab.devices.generator",
+    "SimulatedDevice": "pyacq_lab.testing.device",
+    "SosFilter": "pyacq_lab.processing.sos",
+    "MovingMean": "pyacq_lab.processing.mean",
     "Recorder": "pyacq_lab.recording.recorder",
 }
 """Module of each node type that comes with the package; imported when it is first used."""

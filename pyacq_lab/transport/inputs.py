@@ -77,6 +77,11 @@ class InputStream:
         connect(raw, address.endpoint)
         self._timer = reactor.call_every(SIGN_OF_LIFE, self._report)
 
+    @property
+    def name(self) -> str:
+        """What it reads, as ``node.port``."""
+        return f"{self.address.node}.{self.address.port}"
+
     def wait_opened(self, timeout: float = 5.0) -> StreamSpec:
         """Wait until the producer has said what the stream is.
 
@@ -87,7 +92,7 @@ class InputStream:
         """
         with self._news:
             if not self._news.wait_for(lambda: self._inbox.spec is not None, timeout):
-                where = f"{self.address.node}.{self.address.port} at {self.address.endpoint}"
+                where = f"{self.name} at {self.address.endpoint}"
                 raise HostUnreachable(
                     f"output {where} did not describe its stream within {timeout:g} s: "
                     "it is not configured, its process has ended, or it refuses this side's key"
@@ -98,7 +103,7 @@ class InputStream:
     def spec(self) -> StreamSpec:
         """What the stream is. Raises LifecycleError before `wait_opened` has returned."""
         if self._inbox.spec is None:
-            raise LifecycleError(f"stream {self.address.node}.{self.address.port} has not been described yet")
+            raise LifecycleError(f"stream {self.name} has not been described yet")
         return self._inbox.spec
 
     def recv(self, timeout: float | None = None) -> Chunk | Gap | None:
@@ -115,7 +120,7 @@ class InputStream:
             self._news.wait_for(lambda: self._inbox.waiting or self._closed or self._inbox.changed, timeout)
             if self._inbox.changed:
                 raise StreamMismatch(
-                    f"stream {self.address.node}.{self.address.port} is another now ({self._inbox.changed}): "
+                    f"stream {self.name} is another now ({self._inbox.changed}): "
                     "configure its readers again"
                 )
             item = self._inbox.hand()
