@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import struct
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def load_file(path: str, sample_rate: float | None) -> Recording:
         recording = loader(file, sample_rate)
     except ConfigurationError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, UserWarning) as error:
         raise ConfigurationError(f"path={path!r} cannot be read as {file.suffix}: {error}") from error
     data = recording.data
     if data.ndim < 1 or not data.size:
@@ -111,16 +113,20 @@ def _load_npy(file: Path, sample_rate: float | None) -> Recording:
 def _load_csv(file: Path, sample_rate: float | None) -> Recording:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         first = next(csv.reader(lines), [])
+    if not first:
+        raise ValueError("its first line is empty")
     is_header = any(not _is_number(cell) for cell in first)
-    data = np.loadtxt(
-        file,
-        delimiter=",",
-        ndmin=2,
-        skiprows=int(is_header),
-        encoding="utf-8-sig",
-        comments=None,
-        converters=lambda cell: float(cell.strip() or "nan"),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no line after the header
+        data = np.loadtxt(
+            file,
+            delimiter=",",
+            ndmin=2,
+            skiprows=int(is_header),
+            encoding="utf-8-sig",
+            comments=None,
+            converters=lambda cell: float(cell.strip() or "nan"),
+        )
     names = tuple(cell.strip() for cell in first) if is_header else ()
     return Recording(data, _needed(sample_rate, file), channel_names=names)
 
@@ -128,7 +134,10 @@ def _load_csv(file: Path, sample_rate: float | None) -> Recording:
 def _load_wav(file: Path, sample_rate: float | None) -> Recording:
     from scipy.io import wavfile
 
-    rate, data = wavfile.read(file)
+    try:
+        rate, data = wavfile.read(file)
+    except struct.error as error:
+        raise ValueError(f"cut short: {error}") from error
     if sample_rate is not None and sample_rate != rate:
         raise ConfigurationError(
             f"sample_rate={sample_rate}: {file.name} was recorded at {rate} Hz; leave the setting out"
