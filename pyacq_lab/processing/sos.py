@@ -1,0 +1,103 @@
+"""A recursive filter that does not care how its input is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.processing.checks import require_signal
+from pyacq_lab.processing.sos_design import SosFilterSettings, dc_gain, design, group_delay
+
+Floats = npt.NDArray[np.float64]
+
+
+class SosFilter(Transform):
+    """Lowpass, highpass, bandpass, bandstop or notch filter of second-order sections.
+
+    One input `in`, one output `out` of float64 in the input's units. State and arithmetic are float64, and
+    the result is bit-identical however the stream is cut into chunks.
+
+    The filter starts as if each channel's first value had been there forever: a constant goes through
+    without a transient. It starts afresh after a gap.
+
+    NaN and infinities: the output is NaN where the input was not finite, and the filter itself goes on as
+    if the channel had held its last finite value; one bad sample does not spoil all that follow. A channel
+    starts at its first finite value.
+
+    The spec's ``group_delay`` grows by the filter's delay where it lets pass; see `sos_design.group_delay`.
+    """
+
+    settings_type = SosFilterSettings
+    settings: SosFilterSettings
+    at_gap = "reset"
+
+    def __init__(self, settings: SosFilterSettings) -> None:
+        super().__init__(settings)
+        self._sos: Floats = np.zeros((0, 6))
+        self._steady: Floats = np.zeros((0, 2, 1))
+        self._n_channels = 0
+        self.reset()
+
+    def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
+        """Design the filter for the input's sample rate."""
+        spec = require_signal(inputs["in"], "SosFilter")
+        self._sos = design(self.settings, spec.sample_rate)
+        self._steady = signal.sosfilt_zi(self._sos)[:, :, np.newaxis]
+        self._n_channels = spec.n_channels
+        self.reset()
+        delay = spec.group_delay + group_delay(self.settings, self._sos, spec.sample_rate)
+        # The filter is linear: the scale goes through as it is, the offset with the gain of a constant.
+        offset = spec.offset * dc_gain(self._sos)
+        return {"out": spec.replace(dtype="<f8", offset=offset, group_delay=delay)}
+
+    def reset(self) -> None:
+        """Wait for a first finite value in each channel."""
+        n_sections, n_channels = len(self._sos), self._n_channels
+        self._state: Floats = np.zeros((n_sections, 2, n_channels))
+        self._held: Floats = np.full(n_channels, np.nan)  # last finite value; NaN before the first
+
+    def process(self, chunk: Chunk, name: str) -> npt.NDArray[Any]:
+        """Filter one chunk, shape (n_samples, n_channels)."""
+        data = np.asarray(chunk.data, dtype=np.float64)
+        if not len(data):
+            return data.copy()
+        started = np.isfinite(self._held)
+        if started.all():
+            state = self._state
+        elif started.any() or not np.isfinite(data[0]).all():
+            return self._process_channels(data)
+        else:
+            state = self._steady * data[0]
+        out, after = signal.sosfilt(self._sos, data, axis=0, zi=state)
+        # Whatever is not finite stays in the state forever: no need to look at each sample for it.
+        if not np.isfinite(after).all():
+            return self._process_channels(data)
+        self._state, self._held = after, data[-1].copy()
+        return out
+
+    def _process_channels(self, data: Floats) -> Floats:
+        """Filter channel by channel, around values that are not finite."""
+        out = np.full_like(data, np.nan)
+        for c in range(data.shape[1]):
+            finite = np.isfinite(data[:, c])
+            if np.isnan(self._held[c]):
+                if not finite.any():
+                    continue
+                first = int(finite.argmax())
+                self._held[c] = data[first, c]
+                self._state[:, :, c] = self._steady[:, :, 0] * data[first, c]
+            else:
+                first = 0
+            last_finite = np.maximum.accumulate(np.where(finite, np.arange(len(data)), -1))
+            held = np.where(last_finite < 0, self._held[c], data[last_finite, c])
+            filtered, self._state[:, :, c] = signal.sosfilt(self._sos, held[first:], zi=self._state[:, :, c])
+            out[first:, c] = np.where(finite[first:], filtered, np.nan)
+            self._held[c] = held[-1]
+        return out

@@ -1,0 +1,115 @@
+"""Reading of run folders, also while they grow."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyacq_lab.errors import UnknownName
+from pyacq_lab.recording.manifest import Manifest, read_manifest
+from pyacq_lab.recording.signal import Signal
+
+
+class Run:
+    """A run folder, one start-to-stop (or several) of a `Recorder`.
+
+    Every question is answered from disk: what is still being recorded shows as it grows.
+
+    Examples
+    --------
+    >>> run = open_run("run_2025-01-31_14-03-00")
+    >>> run["ecg"].data.mean(axis=0)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.manifest()
+
+    def manifest(self) -> Manifest:
+        """Contents of ``run.json``, read now."""
+        return read_manifest(self.path)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams."""
+        return tuple(self.manifest().streams)
+
+    @property
+    def state(self) -> str:
+        """``recording``, also where the recorder was killed; or ``stopped``."""
+        return self.manifest().state
+
+    @property
+    def started(self) -> datetime:
+        """When recording started, UTC: 0 on the time axis of all streams."""
+        return datetime.fromtimestamp(self.manifest().started_ns / 1e9, UTC)
+
+    def segments(self, name: str) -> tuple[Signal, ...]:
+        """Signals of one stream, one for each start and epoch, in the order of time.
+
+        Raises
+        ------
+        UnknownName
+            There is no stream of this name.
+        """
+        manifest = self.manifest()
+        if name not in manifest.streams:
+            known = ", ".join(manifest.streams) or "none"
+            raise UnknownName(f"{self.path.name} holds no stream {name!r} (it holds: {known})")
+        segments = manifest.streams[name].segments
+        return tuple(Signal(name, self.path, entry, manifest.started_ns) for entry in segments)
+
+    def __getitem__(self, key: str | tuple[str, int]) -> Signal:
+        """Signal of a stream; ``run[name, i]`` where it was started several times.
+
+        Signals of several starts are never joined.
+        """
+        name, number = key if isinstance(key, tuple) else (key, None)
+        segments = self.segments(name)
+        if not segments:
+            raise UnknownName(f"no sample of {name!r} was recorded yet")
+        if number is None and len(segments) > 1:
+            listed = "; ".join(f"{i}: {s.duration:.3f} s" for i, s in enumerate(segments))
+            raise UnknownName(
+                f"{name!r} was started {len(segments)} times: choose one with run[{name!r}, i] ({listed})"
+            )
+        try:
+            return segments[number or 0]
+        except IndexError:
+            raise UnknownName(f"{name!r} has segments 0 to {len(segments) - 1}, not {number}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.streams)
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.streams
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.streams) or "no stream"
+        return f"<Run {self.path.name!r}: {self.started:%Y-%m-%d %H:%M:%S} UTC, {self.state}, {names}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{number}</td><td>{html.escape(repr(signal))}</td></tr>"
+            for name in self.streams
+            for number, signal in enumerate(self.segments(name))
+        )
+        head = f"Run <b>{html.escape(self.path.name)}</b>, {self.started:%Y-%m-%d %H:%M:%S} UTC, {self.state}"
+        columns = "<tr><th>stream</th><th>segment</th><th>signal</th></tr>"
+        return f"<table><caption>{head}</caption>{columns}{rows}</table>"
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder for reading, also while it is being recorded.
+
+    Raises
+    ------
+    RecordingError
+        There is no run folder, it is damaged, or a later version of the software wrote it.
+    """
+    return Run(path)

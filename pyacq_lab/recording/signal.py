@@ -1,0 +1,254 @@
+"""What was recorded of one stream in one go, as labelled samples that are read when asked for."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyacq_lab.errors import MissingDependency, RecordingError, SamplesGone
+from pyacq_lab.model.chunk import Gap
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording.manifest import (
+    JOURNAL,
+    GapLine,
+    JournalLine,
+    SegmentEntry,
+    TimeLine,
+    read_journal,
+)
+from pyacq_lab.recording.zarr_layout import ArrayLayout
+
+
+class Signal:
+    """One segment of a recorded stream: absolute indices ``[start, stop)``.
+
+    It is as long as it was when it was made; where the recording still grows, ask the run again.
+    Nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    name : str
+        The stream's name.
+    run_folder : Path
+        The run folder.
+    entry : SegmentEntry
+        What ``run.json`` says of it.
+    origin_ns : int
+        Zero of the time axis, ns since 1970 UTC.
+    """
+
+    def __init__(self, name: str, run_folder: Path, entry: SegmentEntry, origin_ns: int) -> None:
+        self.name = name
+        self.folder = run_folder / entry.folder
+        self._entry = entry
+        self._origin_ns = origin_ns
+        self._rows = _read_rows(self.folder)
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Description of the stream when it was recorded."""
+        return self._entry.spec
+
+    @property
+    def start(self) -> int:
+        """Absolute index of the first sample."""
+        return self._entry.start
+
+    @property
+    def stop(self) -> int:
+        """Absolute index after the last sample."""
+        return self._entry.start + self._rows
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the stream."""
+        return self._entry.epoch
+
+    @property
+    def sample_rate(self) -> float:
+        """Nominal rate, Hz."""
+        return self.spec.sample_rate
+
+    @property
+    def units(self) -> str:
+        """Units of `data`."""
+        return self.spec.units
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return self.spec.names
+
+    @property
+    def duration(self) -> float:
+        """Length with gaps, s."""
+        return self._rows / self.sample_rate
+
+    @property
+    def uncertainty(self) -> float:
+        """Half-width of the interval in which the times lie, s; NaN where it is not known."""
+        ns = self._entry.uncertainty_ns
+        return ns / 1e9 if ns >= 0 else float("nan")
+
+    @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Samples that never came, in order."""
+        lines = [line for line in self._journal if isinstance(line, GapLine) and line.start < self.stop]
+        return tuple(Gap(line.start, min(line.stop, self.stop), self.epoch, line.reason) for line in lines)
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """Time of each sample, s since the run's start; see `times_between`."""
+        return self.times_between(self.start, self.stop)
+
+    def times_between(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+        """Time of the samples ``[start, stop)``, s since the run's start, shape (stop - start,).
+
+        From the first sample's time, at the nominal rate. The spec's group delay is not taken off. Where
+        the time was not known, the first sample recorded is at 0.
+        """
+        entry = self._entry
+        first = (entry.time_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
+        at = entry.time_index if entry.time_ns else entry.start
+        return first + np.arange(start - at, stop - at) / self.sample_rate
+
+    @property
+    def sample_times(self) -> npt.NDArray[np.int64]:
+        """Times as they were stamped, one in ten seconds: shape (n, 3).
+
+        Columns: absolute index, ns since 1970 UTC by the producing host's clock, uncertainty in ns.
+        """
+        rows = [(t.index, t.time_ns, t.uncertainty_ns) for t in self._journal if isinstance(t, TimeLine)]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+    @property
+    def data(self) -> npt.NDArray[Any]:
+        """All samples, read from disk at each access; as ``signal[:]``."""
+        return self[:]
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, index: slice) -> npt.NDArray[Any]:
+        """Samples between two absolute indices, shape (stop - start, n_channels).
+
+        In `units`, as floats (float32 where that is what was recorded and no scale applies, else float64),
+        NaN in gaps. Samples that are not numbers come as they are, without data in gaps. Raises as `raw`.
+        """
+        start, stop = self._bounds(index)
+        raw, spec = self.raw(start, stop), self.spec
+        if spec.np_dtype.kind not in "iuf":
+            return raw
+        is_scaled = (spec.scale, spec.offset) != (1.0, 0.0)
+        dtype = (
+            np.float64
+            if is_scaled or spec.np_dtype.itemsize != 4 or spec.np_dtype.kind != "f"
+            else np.float32
+        )
+        data = raw.astype(dtype)
+        if is_scaled:
+            data = data * spec.scale + spec.offset
+        data[self._is_missing(start, stop)] = np.nan
+        return data
+
+    def masked(self, start: int | None = None, stop: int | None = None) -> np.ma.MaskedArray[Any, Any]:
+        """Samples as in `raw`, with those in gaps masked."""
+        start, stop = self._bounds(slice(start, stop))
+        raw = self.raw(start, stop)
+        missing = self._is_missing(start, stop).reshape(-1, *(1 for _ in raw.shape[1:]))
+        return np.ma.masked_array(raw, mask=np.broadcast_to(missing, raw.shape))
+
+    def raw(self, start: int | None = None, stop: int | None = None) -> npt.NDArray[Any]:
+        """Samples ``[start, stop)`` as they were recorded, in the stream's data type. A copy.
+
+        Raises
+        ------
+        SamplesGone
+            The recording does not hold them.
+        RecordingError
+            The files cannot be read.
+        """
+        start, stop = self._bounds(slice(start, stop))
+        try:
+            rows = self._array[start - self.start : stop - self.start]
+        except OSError as error:
+            raise RecordingError(f"{self.folder} cannot be read: {error}") from error
+        if not ArrayLayout(self.spec, 1).is_bytes:
+            return np.asarray(rows, dtype=self.spec.np_dtype)  # Zarr gives them in the machine's byte order
+        return np.ascontiguousarray(rows).view(self.spec.np_dtype)[..., 0]
+
+    def to_xarray(self) -> Any:
+        """All samples as an `xarray.DataArray` with times (s), channel names and units; MissingDependency."""
+        try:
+            xarray = importlib.import_module("xarray")
+        except ImportError as error:
+            raise MissingDependency("to_xarray() needs xarray: pip install xarray") from error
+        data = self[:]
+        dims = ("time", "channel") if data.ndim == 2 else ("time", *(f"axis{i}" for i in range(1, data.ndim)))
+        coords: dict[str, Any] = {"time": self.times}
+        if data.ndim == 2:
+            coords["channel"] = list(self.channel_names)
+        attrs = {"units": self.units, "sample_rate": self.sample_rate}
+        return xarray.DataArray(data, dims=dims, coords=coords, attrs=attrs, name=self.name)
+
+    def __repr__(self) -> str:
+        return f"<Signal {self.name!r}: {', '.join(self._facts().values())}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in self._facts().items())
+        return f"<table><caption>Signal <b>{html.escape(self.name)}</b></caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        n_lost = sum(map(len, self.gaps))
+        shape = " x ".join(map(str, self.spec.sample_shape)) or "1"
+        return {
+            "samples": f"[{self.start}, {self.stop})",
+            "channels": f"{shape} of {self.spec.np_dtype}" + (f" in {self.units}" if self.units else ""),
+            "time": f"{self.duration:.3f} s at {self.sample_rate:g} Hz",
+            "gaps": f"{n_lost} samples lost in {len(self.gaps)} gap(s)" if self.gaps else "no gap",
+        }
+
+    @cached_property
+    def _journal(self) -> list[JournalLine]:
+        return read_journal(self.folder / JOURNAL)
+
+    @cached_property
+    def _array(self) -> Any:
+        # Here, so that listing a run does not load Zarr.
+        import zarr
+
+        return zarr.open_array(self.folder, mode="r")
+
+    def _bounds(self, index: slice) -> tuple[int, int]:
+        start = self.start if index.start is None else index.start
+        stop = self.stop if index.stop is None else index.stop
+        if index.step not in (None, 1) or not self.start <= start <= stop <= self.stop:
+            raise SamplesGone(
+                f"samples [{start}, {stop}) of {self.name!r} asked for, in steps of {index.step or 1}; "
+                f"recorded are [{self.start}, {self.stop}), by absolute index, in steps of 1"
+            )
+        return start, stop
+
+    def _is_missing(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        missing = np.zeros(stop - start, dtype=bool)
+        for gap in self.gaps:
+            missing[max(0, gap.start - start) : max(0, gap.stop - start)] = True
+        return missing
+
+
+def _read_rows(folder: Path) -> int:
+    """Rows that the array's metadata lets one see."""
+    path = folder / "zarr.json"
+    try:
+        return int(json.loads(path.read_bytes())["shape"][0])
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise RecordingError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,65 @@
+"""The recorder passes the contract that we ship, with chunks on disk of any length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.testing import SinkContract
+from pyacq_lab.testing.sinks import Pieces
+
+
+class TestRecorder(SinkContract):
+    chunk_seconds = 60.0
+    fsync = "never"
+
+    def make(self, folder: Path):
+        settings = {"chunk_seconds": self.chunk_seconds, "fsync": self.fsync}
+        return Recorder(Recorder.settings_type.checked(path=str(folder / "run"), **settings))
+
+    def read_back(self, folder: Path, name: str) -> list[Pieces]:
+        read: list[Pieces] = []
+        for signal in open_run(folder / "run").segments(name):
+            edges = [signal.start, *(i for gap in signal.gaps for i in (gap.start, gap.stop)), signal.stop]
+            pairs = zip(edges[::2], edges[1::2], strict=True)
+            read.append([(start, signal.raw(start, stop)) for start, stop in pairs])
+        return read
+
+
+class TestRecorderWithSmallChunks(TestRecorder):
+    chunk_seconds = 0.033
+    fsync = "chunk"
+
+
+class TestRecorderWithChunksOfOneSample(TestRecorder):
+    n_samples = 60
+    chunk_seconds = 0.0001
+    fsync = "flush"
+
+
+TYPES = [">f4", "<f2", "?", "<c8", "<u8", "<M8[ns]", [("time", "<i8"), ("position", ">f4", (2,))]]
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+class TestRecorderOfAnyType(TestRecorder):
+    chunk_seconds = 0.1
+    n_samples = 300
+
+    @pytest.fixture(autouse=True)
+    def spec(self, dtype) -> None:
+        self.streams = {"what it is": StreamSpec.of(np.dtype(dtype), shape=(-1, 2), sample_rate=500.0)}
+
+    def inputs(self):
+        return self.streams
+
+
+class TestRecorderOfVideo(TestRecorder):
+    n_samples = 50
+
+    def inputs(self):
+        shape = (-1, 6, 8, 3)
+        return {"../camera": StreamSpec.of("u1", streamtype="video", shape=shape, sample_rate=25.0)}
