@@ -11,28 +11,24 @@ import traceback
 from collections.abc import Callable
 
 
-def _end_politely() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 class HostWatch:
     """Waits for the end of the host's pipe in a thread of its own.
 
     Attributes
     ----------
-    on_host_gone : callable
+    on_host_gone : callable or None
         Called once, in the watching thread, when the host is gone. It closes what must be closed and
-        should see to it that the process ends. As long as nobody sets another one, it sends SIGTERM
-        to this process, which `pyacq_lab.kernel.app.run_kernel` answers with a clean close.
+        should see to it that the process ends. None: SIGTERM to this process, which
+        `pyacq_lab.kernel.app.run_kernel` answers with a clean close; nothing for one that outlives.
     grace : float
         Seconds from the end of the host after which this process and its session are killed.
     outlive : bool
-        True for the lifetime "detached": nobody is killed, `on_host_gone` is still called.
+        True for the lifetime "detached": this process lives on, `on_host_gone` is still called.
     """
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
-        self.on_host_gone: Callable[[], None] = _end_politely
+        self.on_host_gone: Callable[[], None] | None = None
         self.grace = 5.0
         self.outlive = False
         self._gone = threading.Event()
@@ -58,7 +54,10 @@ class HostWatch:
         if not self.outlive:
             threading.Thread(target=self._kill_later, name="host watch: end", daemon=True).start()
         try:
-            self.on_host_gone()
+            if self.on_host_gone is not None:
+                self.on_host_gone()
+            elif not self.outlive:
+                os.kill(os.getpid(), signal.SIGTERM)
         except Exception:
             traceback.print_exc()
 

@@ -19,6 +19,7 @@ from typing import Any
 from ipykernel.comm.comm import BaseComm
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 from traitlets import Any as AnyTrait
 from traitlets import Type
@@ -117,6 +118,13 @@ class GroupKernel(IPythonKernel):
         self.on_shutdown()
         interrupt_cell()  # it would hold the loop
         return super().do_shutdown(restart)
+
+    def start(self) -> None:
+        """Begin to serve, without the debugger. Called by the app, in the main thread."""
+        if self.shell is not None:
+            self.shell.exit_now = False
+        # IPythonKernel.start would also start a task that waits for the debugger, which there is none of.
+        Kernel.start(self)
 
     def _send_interrupt_children(self) -> None:
         # Upstream interrupts the whole process group, a recorder's helper processes included.

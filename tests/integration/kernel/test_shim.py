@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import run_sync
 
 MENDED = {
     True: "from pyacq_lab.kernel import shim\n"
@@ -17,6 +19,12 @@ MENDED = {
     "shim.enable_comms_while_busy(); shim.enable_interrupt_while_awaiting()\n",
     False: "",
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def jupyters_own_loop() -> None:
+    """Its blocking calls make an event loop at first use, and keep it."""
+    run_sync(asyncio.sleep)(0)
 
 
 @pytest.fixture(params=[False, True], ids=["upstream", "mended"])
@@ -58,7 +66,7 @@ def until_printed(client: Any, text: str) -> None:
 
 
 def test_a_stop_button_works_while_a_cell_blocks(notebook: tuple[Any, Any, bool]) -> None:
-    manager, client, mended = notebook
+    _, client, mended = notebook
     code = """
 import comm, time
 stop = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -14,13 +15,16 @@ from typing import Any
 import psutil
 import pytest
 
+from pyacq_lab.kernel.client import KernelClient
+
 HOST = """
 import asyncio, sys
 from pathlib import Path
 from pyacq_lab.kernel.launcher import Launcher, LaunchRequest
 
 async def main(folder, use_template, outlive):
-    launcher = Launcher(folder / "run", program="tiny_program:main", preload=("tiny_program",), use_template=use_template)
+    options = {"program": "tiny_program:main", "preload": ("tiny_program",), "use_template": use_template}
+    launcher = Launcher(folder / "run", **options)
     await launcher.start()
     bootstrap = {"diary": str(folder / "diary"), "outlive": outlive}
     process = await launcher.launch(
@@ -60,11 +64,18 @@ def test_a_killed_host_leaves_only_what_should_outlive_it(
         assert diary.read_text().splitlines() == ["started", "closing"]
         assert not Path(file).exists()
         return
-    wait_until(lambda: "started" in diary.read_text())
-    assert not gone(int(group))
+    wait_until(lambda: "host gone" in diary.read_text())
+    client = KernelClient(json.loads(Path(file).read_text()))
+    assert client.run("print('nobody reads this'); os.write(1, b'nor this')", timeout=20).ok
+    client.close()
     psutil.Process(int(group)).terminate()
     wait_until(lambda: gone(int(group)))
-    assert diary.read_text().splitlines() == ["started", "closing"]
+    assert sorted(diary.read_text().splitlines()) == [
+        "closing",
+        "host gone",
+        "print stdout 1 nobody reads this",
+        "started",
+    ]
 
 
 def test_a_killed_template_is_replaced_and_its_children_live_on(
@@ -117,7 +128,7 @@ def test_the_first_launch_waits_for_the_template_and_frees_what_it_took(in_lab: 
         for i in range(3):
             other = await lab.launch(f"other {i}")
             await other.process.shutdown(10)
-        assert psutil.Process().num_fds() == open_before
+        await lab.until(lambda: psutil.Process().num_fds() == open_before)
         await lab.until(lambda: template.num_fds() == fds_before)
         await lab.until(lambda: [p.pid for p in template.children()] == [group.pid])
         assert template.num_threads() <= os.cpu_count()  # none of Python's; OpenBLAS has its own

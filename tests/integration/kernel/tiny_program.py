@@ -16,7 +16,9 @@ def main(launched: Launched) -> int:
     def note(*words: object) -> None:
         os.write(diary, (" ".join(map(str, words)) + "\n").encode())
 
-    launched.host.outlive = launched.bootstrap.get("outlive", False)
+    if launched.bootstrap.get("outlive"):
+        launched.host.outlive = True
+        launched.host.on_host_gone = lambda: note("host gone")
     if "fail" in launched.bootstrap:
         raise RuntimeError(launched.bootstrap["fail"])
     return run_kernel(
