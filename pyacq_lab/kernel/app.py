@@ -1,0 +1,162 @@
+"""The kernel of a nodegroup: runs in the process's main thread until it is shut down."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+from tornado.ioloop import IOLoop
+from traitlets import Type
+from traitlets.config import Config
+
+from pyacq_lab.kernel.prints import OnPrint, PrintLines
+from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out
+
+keep_debugger_out()
+logger = logging.getLogger(__name__)
+
+
+def run_kernel(
+    connection_file: str,
+    *,
+    namespace: dict[str, Any],
+    banner: str,
+    on_started: Callable[[], None],
+    on_print: OnPrint,
+    on_closing: Callable[[], None],
+) -> int:
+    """Run the kernel; blocks the main thread until it is shut down.
+
+    It ends on a shutdown request, on ``quit()`` in a cell and on SIGTERM. SIGINT interrupts the running
+    cell and nothing else.
+
+    Parameters
+    ----------
+    connection_file : str
+        Jupyter's connection file with keys and ports 0; the ports that were bound are written back.
+    namespace : dict
+        The namespace in which cells run; the same object, it can be filled later.
+    banner : str
+        What a console shows when it connects.
+    on_started : callable
+        Called once, in this thread, when all sockets are bound, right before messages are served.
+    on_print : callable
+        Called as ``on_print(stream, line, in_cell)`` by the printing thread, once for each line that is
+        printed with Python's ``sys.stdout`` or ``sys.stderr``; ``in_cell`` says that a cell shows it, too.
+    on_closing : callable
+        Called once, before the end, whatever its reason: by the control thread (shutdown request), by
+        a thread of its own (SIGTERM) or by this one. Prints made in it still reach `on_print`.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    app = GroupApp.instance(
+        connection_file=connection_file,
+        user_ns=namespace,
+        # fd-level output stays on the pipe to the host.
+        capture_fd_output=False,
+        # No poller for a parent, and no hints about Ctrl-C on stdout; `HostWatch` looks after the host.
+        parent_handle=1,
+        outstream_class=None,
+    )
+    app.prepare(on_started, on_print, on_closing)
+    app.update_config(
+        Config(
+            InteractiveShell={"banner1": banner}, HistoryManager={"enabled": False}
+        )  # no file to fight over
+    )
+    app.initialize([])
+    app.start()
+    return 0
+
+
+class GroupApp(IPKernelApp):
+    """Wires ipykernel to what a nodegroup needs."""
+
+    name = "pyacq-lab-nodegroup"
+    kernel_class = Type(GroupKernel)
+
+    def prepare(
+        self, on_started: Callable[[], None], on_print: OnPrint, on_closing: Callable[[], None]
+    ) -> None:
+        """Take the callbacks. Called once, before `initialize`."""
+        self._on_started = on_started
+        self._lines = (PrintLines("stdout", on_print), PrintLines("stderr", on_print))
+        self._closing = _Once(on_closing)
+        self._started = threading.Event()
+        self._loop = IOLoop.current()
+        if threading.current_thread() is threading.main_thread():
+            # Before the ports are known, and with them this process to anybody who might end it.
+            signal.signal(signal.SIGTERM, lambda *_: _in_thread(self._close_at_sigterm))
+
+    def init_io(self) -> None:
+        """Take over Python's standard streams. Called by `initialize`."""
+        super().init_io()
+        stdout, stderr = self._lines
+        sys.stdout = CellStream(self.session, self.iopub_thread, "stdout", stdout)
+        sys.stderr = CellStream(self.session, self.iopub_thread, "stderr", stderr)
+
+    def init_kernel(self) -> None:
+        """Make the kernel. Called by `initialize`."""
+        super().init_kernel()
+        self.kernel.on_shutdown = self._closing
+        self.kernel.shell.events.register("post_run_cell", self._finish_lines)
+
+    def start(self) -> None:
+        """Serve until the kernel is shut down, then close."""
+        self._on_started()
+        self._started.set()
+        self.kernel.start()
+        while True:
+            try:
+                self._loop.start()
+                break
+            except KeyboardInterrupt:
+                # It came between two cells, a few instructions late: nothing to interrupt any more.
+                logger.info("an interrupt came when no cell was running")
+        self._closing()
+        for lines in self._lines:
+            lines.finish_all()
+        self.close()
+
+    def _close_at_sigterm(self) -> None:
+        self._started.wait()
+        self._closing()
+        self._loop.add_callback(self._loop.stop)
+        interrupt_cell()  # it would hold the loop
+
+    def _finish_lines(self, *_: Any) -> None:
+        for lines in self._lines:
+            lines.finish_line()
+
+
+class _Once:
+    """Calls a function once, whichever thread comes first; the others wait until it is done."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._lock = threading.RLock()
+        self._called = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._called:
+                return
+            self._called = True
+            try:
+                self._function()
+            except Exception:
+                traceback.print_exc()
+
+
+def _in_thread(function: Callable[[], None]) -> None:
+    # A signal handler must not wait for locks that the interrupted code may hold.
+    threading.Thread(target=function, name="closing", daemon=True).start()

@@ -1,0 +1,73 @@
+"""A process with all that it started: who is in it, what it uses, ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+
+import psutil
+
+from pyacq_lab.model.status import Usage
+
+_GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+
+
+class ProcessTree:
+    """The process ``pid``, its descendants and its session.
+
+    The caller must see to it that ``pid`` is not reaped while it calls: a process id that nobody holds
+    may be somebody else's by now.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._known: dict[int, psutil.Process] = {}
+
+    def members(self) -> list[psutil.Process]:
+        """The process and all its living descendants."""
+        try:
+            root = self._known.get(self.pid) or psutil.Process(self.pid)
+            found = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            found = []
+        # psutil counts CPU time between two questions to the same object: keep the objects.
+        self._known = {p.pid: self._known.get(p.pid, p) for p in found}
+        return list(self._known.values())
+
+    def usage(self) -> Usage:
+        """What all of it uses; the CPU time since the last question."""
+        cpu, rss, n_threads = 0.0, 0, 0
+        for process in self.members():
+            with contextlib.suppress(*_GONE, psutil.AccessDenied), process.oneshot():
+                cpu += process.cpu_percent()
+                rss += process.memory_info().rss
+                n_threads += process.num_threads()
+        return Usage(cpu_percent=cpu, rss=rss, n_threads=n_threads)
+
+    def kill(self, also: Iterable[psutil.Process] = ()) -> None:
+        """End the process, its descendants and what is left of its session, at once.
+
+        Parameters
+        ----------
+        also : iterable of psutil.Process
+            Descendants seen earlier, which may have lost their parent meanwhile.
+        """
+        doomed = [*also, *self.members()]
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        for process in doomed:
+            with contextlib.suppress(*_GONE, psutil.AccessDenied):
+                process.kill()
+        self._kill_session()
+
+    def _kill_session(self) -> None:
+        """Kill the members of the session: it outlives the links from parent to child."""
+        if not hasattr(os, "getsid"):
+            return
+        for pid in psutil.pids():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) == self.pid:
+                    os.kill(pid, signal.SIGKILL)
