@@ -34,6 +34,13 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         The formatted traceback, empty where there is none.
     channel : str
         ``process`` for what a process sent itself, ``host`` for what its host sent in its place.
+    offset_ns : int
+        The sending host's clock minus the log server's, ns, as it was known when the record came.
+        Set by the log server, as are the next two.
+    late : bool
+        The record came after later ones had been shown: it stands out of order.
+    lost : int
+        This record stands for so many that were lost here; 0 for a record that somebody said.
     """
 
     time_ns: int
@@ -49,6 +56,19 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     traceback: str = ""
     channel: str = "process"
+    offset_ns: int = 0
+    late: bool = False
+    lost: int = 0
+
+    @property
+    def corrected_ns(self) -> int:
+        """When it was said, ns since 1970 UTC by the log server's clock."""
+        return self.time_ns - self.offset_ns
+
+    @property
+    def source(self) -> str:
+        """Who said it, as ``host/process``."""
+        return f"{self.host}/{self.process}"
 
     @property
     def level_name(self) -> str:

@@ -111,3 +111,27 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     memory_total: int = 0
     memory_available: int = 0
     groups: tuple[GroupStatus, ...] = ()
+
+
+class ManagerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a manager looks after, at one instant.
+
+    Attributes
+    ----------
+    time_ns : int
+        When it was asked, ns since 1970 UTC by the manager's clock.
+    hosts : tuple of HostStatus
+        The hosts in the order in which they were added, each with its nodegroups.
+    nodes : dict of str to tuple of NodeStatus
+        The nodes of each nodegroup, by the nodegroup's name.
+    clocks : dict of str to tuple of int
+        By host name: its clock minus the manager's and the uncertainty of that, ns.
+    unreachable : dict of str to str
+        By host name: why it does not answer. Its `HostStatus` is then the last one known.
+    """
+
+    time_ns: int = 0
+    hosts: tuple[HostStatus, ...] = ()
+    nodes: dict[str, tuple[NodeStatus, ...]] = {}
+    clocks: dict[str, tuple[int, int]] = {}
+    unreachable: dict[str, str] = {}

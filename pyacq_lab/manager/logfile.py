@@ -1,0 +1,72 @@
+"""Log records on disk: one JSON object per line, in a bounded number of bounded files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.logs import LogRecord
+
+
+class LogFile:
+    """Append records to a file; when it is full it becomes ``name.1.jsonl``, and so on.
+
+    Every batch is handed to the operating system at once, so that what was written survives the end of
+    this process, however it ends.
+
+    Parameters
+    ----------
+    path : Path
+        The newest file, such as ``log.jsonl``; its folder is made.
+    max_bytes : int
+        Size after which a file is full.
+    n_files : int
+        Files kept, the newest included.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = 50_000_000, n_files: int = 5) -> None:
+        if max_bytes < 1 or n_files < 1:
+            raise ConfigurationError(f"max_bytes={max_bytes}, n_files={n_files}: wanted positive numbers")
+        self.path = path
+        self._max_bytes = max_bytes
+        self._n_files = n_files
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._encoder = msgspec.json.Encoder()
+        self._file = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def write(self, records: Sequence[LogRecord]) -> None:
+        """Append records. Raises OSError where the disk does not take them."""
+        data = memoryview(self._encoder.encode_lines(records))
+        while data:  # an unbuffered write may take only a part
+            written = self._file.write(data)
+            self._size += written
+            data = data[written:]
+        if self._size >= self._max_bytes:
+            self._rotate()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._file.close()
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for i in range(self._n_files - 1, 0, -1):
+            older = self._numbered(i - 1)
+            if older.exists():
+                older.replace(self._numbered(i))
+        self._file = self.path.open("wb", buffering=0)
+        self._size = 0
+
+    def _numbered(self, i: int) -> Path:
+        return self.path.with_suffix(f".{i}{self.path.suffix}") if i else self.path
+
+
+def read_log_file(path: Path) -> list[LogRecord]:
+    """Records of one file; a last line that was cut short is left out."""
+    decoder = msgspec.json.Decoder(LogRecord)
+    lines = path.read_bytes().split(b"\n")
+    return [decoder.decode(line) for line in lines[:-1]]

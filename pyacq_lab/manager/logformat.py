@@ -1,0 +1,70 @@
+"""Log records as lines of text, with colours where they can be shown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TextIO
+
+from pyacq_lab.model.logs import LogRecord
+
+# The terminal's (and JupyterLab's) own sixteen colours, which follow its theme.
+_LEVEL_COLOURS = (
+    (logging.CRITICAL, "1;7;31"),
+    (logging.ERROR, "1;31"),
+    (logging.WARNING, "33"),
+    (logging.INFO, "36"),
+    (0, "90"),
+)
+
+
+def format_time(record: LogRecord) -> str:
+    """Local time of day by the log server's clock, to the millisecond."""
+    return datetime.fromtimestamp(record.corrected_ns / 1e9).strftime("%H:%M:%S.%f")[:-3]
+
+
+def format_origin(record: LogRecord) -> str:
+    """Who said it: ``host/process``, the node in brackets, the thread."""
+    node = f" [{record.node}]" if record.node else ""
+    return f"{record.source}{node} {record.thread}".rstrip()
+
+
+def label(record: LogRecord) -> str:
+    """What kind of record it is, in a word: its level, or the stream on which it was printed."""
+    return record.stream if record.stream in ("stdout", "stderr") else record.level_name
+
+
+def format_record(record: LogRecord, *, colour: bool = False) -> str:
+    """Lines for one record, without the last line's end; what follows the first line is indented."""
+
+    def paint(code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour and text else text
+
+    code = next(code for level, code in _LEVEL_COLOURS if record.level >= level)
+    logger = f"{record.logger}: " if record.logger else ""
+    late = " (late)" if record.late else ""
+    head = " ".join(
+        (
+            paint("90", format_time(record)),
+            paint(code, f"{label(record):8}"),
+            paint("1", format_origin(record)) + late,
+            logger + record.message,
+        )
+    )
+    more = f"{head}\n{record.traceback.rstrip()}" if record.traceback else head
+    return more.replace("\n", "\n    ")
+
+
+class LogPrinter:
+    """Print records to a text stream, coloured where it is a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._colour = stream.isatty()
+
+    def __call__(self, records: Sequence[LogRecord]) -> None:
+        """Print records, at once."""
+        lines = [format_record(record, colour=self._colour) + "\n" for record in records]
+        self._stream.write("".join(lines))
+        self._stream.flush()

@@ -1,0 +1,268 @@
+"""The log server: a thread that gathers what every process says, in order."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from queue import SimpleQueue
+from traceback import format_exception
+from typing import TextIO, Unpack
+
+import msgspec
+
+from pyacq_lab.manager.logfilter import LogFilter
+from pyacq_lab.manager.logformat import LogPrinter
+from pyacq_lab.manager.logstore import LogStore
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.roles import Clock
+from pyacq_lab.transport.capture import LogCapture
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.logreceive import LogReceiver
+from pyacq_lab.transport.logs import LogOrigin, Said, make_record
+from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.wire.logmerge import LogMerger
+
+Subscriber = Callable[[Sequence[LogRecord]], None]
+
+_TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
+
+
+@dataclass(slots=True, eq=False)
+class _Subscription:
+    """One who is told of new records, and how far he has been told."""
+
+    callback: Subscriber
+    interval: float
+    cursor: int
+    due: float = 0.0
+
+
+class LogServer:
+    """Gathers the records of all processes, sorts them by corrected time, keeps, shows and prints them.
+
+    Safe from any thread. Taking a record in never waits: it is queued for the server's thread. Where
+    that queue overflows, the oldest go, and the holes in their numbers say so.
+
+    Parameters
+    ----------
+    reactor : Reactor
+        Whose thread receives.
+    keys : KeyPair
+        Our key pair, which the processes have authorised.
+    clock : Clock
+        Our host's clock, to which all times are corrected.
+    origin : LogOrigin
+        Host and name of this process, for its own records.
+    store : LogStore, optional
+        Where records are kept; one in memory only unless given.
+    watermark : float
+        Seconds for which a record is held so that earlier ones from elsewhere can come in.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        keys: KeyPair,
+        clock: Clock,
+        origin: LogOrigin,
+        *,
+        store: LogStore | None = None,
+        watermark: float = 0.15,
+    ) -> None:
+        self.store = LogStore() if store is None else store
+        self.origin = origin
+        self._clock = clock
+        self._merger = LogMerger(int(watermark * 1e9))
+        self._merger_lock = threading.Lock()
+        self._intake: deque[LogRecord] = deque(maxlen=200_000)
+        self._own_numbers = itertools.count()
+        # Re-entrant, because garbage collection inside the locked lines may run code that logs.
+        self._own_lock = threading.RLock()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False
+        self._closing = threading.Event()
+        self._subscriptions: tuple[_Subscription, ...] = ()
+        self._subscriptions_lock = threading.Lock()
+        self._capture: LogCapture | None = None
+        self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain)
+        self._thread = threading.Thread(target=self._run, name="pyacq-log-server", daemon=True)
+        self._thread.start()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the processes that the server listens to."""
+        return self._receiver.sources
+
+    def connect(self, endpoint: str, server_key: str, source: str) -> None:
+        """Begin to listen to a process; errors as in `LogReceiver.connect`."""
+        self._receiver.connect(endpoint, server_key, source)
+
+    def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
+        """Stop listening to processes, as in `LogReceiver.disconnect`."""
+        self._receiver.disconnect(*sources, timeout=timeout)
+
+    def set_offset(self, host: str, offset_ns: int) -> None:
+        """Correct the records of ``host`` by its clock minus ours, ns."""
+        with self._merger_lock:
+            self._merger.set_offset(host, offset_ns)
+
+    def add(self, record: LogRecord) -> None:
+        """Take in a record that came another way; its number counts in its own channel."""
+        self._take_in([record])
+
+    def say(self, message: str, **said: Unpack[Said]) -> None:
+        """Take in a record of this process, stamped now; see `LogSink`."""
+        record = make_record(self.origin, self._clock, message, said)
+        with self._own_lock:
+            self._intake.append(msgspec.structs.replace(record, seq=next(self._own_numbers)))
+        self._ring()
+
+    def capture_own(self) -> None:
+        """Take in what this process logs, warns and fails with, until `close`."""
+        if self._capture is None:
+            self._capture = LogCapture(self)
+            self._capture.install()
+
+    def query(
+        self,
+        *,
+        level: int | str = 0,
+        source: str = "",
+        node: str = "",
+        since: int | datetime | None = None,
+        contains: str = "",
+        limit: int | None = 1000,
+    ) -> list[LogRecord]:
+        """Newest records in memory that match, oldest of them first.
+
+        Parameters
+        ----------
+        level : int or str
+            Lowest level, by number or name.
+        source, node : str
+            Part of ``host/process`` and of the node's name.
+        since : int or datetime, optional
+            Earliest time, ns since 1970 UTC or a `datetime`.
+        contains : str
+            Part of the text.
+        limit : int, optional
+            How many at most; None for all.
+
+        Raises
+        ------
+        ConfigurationError
+            No level has this name.
+        """
+        wanted = LogFilter.of(level=level, source=source, node=node, since=since, contains=contains)
+        return self.store.newest(wanted, limit)
+
+    def subscribe(self, callback: Subscriber, interval: float = 0.1) -> Callable[[], None]:
+        """Be told of new records, in batches.
+
+        Parameters
+        ----------
+        callback : callable
+            Called by the server's thread with the records since the last call. One that raises is not
+            called again; its error becomes a record.
+        interval : float
+            Shortest time between two calls, s.
+
+        Returns
+        -------
+        callable
+            Ends the subscription. A call that is under way is not waited for.
+        """
+        subscription = _Subscription(callback, interval, self.store.stop)
+        with self._subscriptions_lock:
+            self._subscriptions = (*self._subscriptions, subscription)
+        return lambda: self._unsubscribe(subscription)
+
+    def print_to(self, stream: TextIO) -> Callable[[], None]:
+        """Print records from now on, coloured where ``stream`` is a terminal; returns what ends it."""
+        return self.subscribe(LogPrinter(stream))
+
+    def close(self, timeout: float = 0.5) -> None:
+        """Hear the last words of all processes, at most ``timeout`` seconds, and end. Idempotent."""
+        if self._capture is not None:
+            self._capture.uninstall()
+            self._capture = None
+        self._receiver.close(timeout)
+        self._closing.set()
+        self._bell.put(None)
+        self._thread.join()
+        self.store.close()
+
+    def _take_in(self, records: Sequence[LogRecord]) -> None:
+        self._intake.extend(records)
+        self._ring()
+
+    def _complain(self, source: str, message: str) -> None:
+        self.say(f"{source}: {message}", level=logging.WARNING, logger="pyacq_lab.logs")
+
+    def _ring(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._bell.put(None)
+
+    def _unsubscribe(self, subscription: _Subscription) -> None:
+        with self._subscriptions_lock:
+            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+
+    # From here on: the thread.
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wait()
+            self._gather()
+            with self._merger_lock:
+                records = self._merger.take(self._clock.now_ns())
+            self.store.append(records)
+            self._tell(time.monotonic())
+        self._gather()
+        with self._merger_lock:
+            records = self._merger.flush()
+        self.store.append(records)
+        self._tell(None)
+
+    def _wait(self) -> None:
+        """Sleep for a tick while something is on its way, else until something comes."""
+        behind = any(s.cursor < self.store.stop for s in self._subscriptions)
+        if behind or self._intake or len(self._merger):
+            self._closing.wait(_TICK_S)
+            return
+        self._asleep = True
+        if not self._intake and not self._closing.is_set():
+            self._bell.get()
+        self._asleep = False
+
+    def _gather(self) -> None:
+        now = self._clock.now_ns()
+        with self._merger_lock:
+            for _ in range(len(self._intake)):
+                self._merger.add(self._intake.popleft(), now)
+
+    def _tell(self, now: float | None) -> None:
+        """Tell the subscribers that are due; all of them where no time is given."""
+        for subscription in self._subscriptions:
+            due = now is None or now >= subscription.due
+            records = self.store.read(subscription.cursor) if due else []
+            if not records:
+                continue
+            subscription.cursor = self.store.stop  # this thread alone appends
+            subscription.due = 0.0 if now is None else now + subscription.interval
+            try:
+                subscription.callback(records)
+            except Exception as error:
+                self._unsubscribe(subscription)
+                self.say(
+                    f"a view of the log failed and is no longer fed: {error!r}",
+                    level=logging.ERROR,
+                    logger="pyacq_lab.logs",
+                    traceback="".join(format_exception(error)),
+                )

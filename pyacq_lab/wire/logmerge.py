@@ -1,0 +1,115 @@
+"""Records of several machines, put in order of corrected time."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from itertools import count
+
+import msgspec
+
+from pyacq_lab.model.logs import LogRecord
+
+Source = tuple[str, str, int, str]
+
+
+class LogMerger:
+    """Sort records behind a short watermark, and show what is missing.
+
+    Each source gives its records in order; sources reach us with different delays, so a record is held
+    for `watermark_ns` to let earlier ones of other sources come in. One that comes later still is let
+    through at once and marked ``late``: late is better than lost.
+    Time is an argument; not safe from several threads at once.
+
+    Parameters
+    ----------
+    watermark_ns : int
+        How long a record is held, ns.
+    """
+
+    def __init__(self, watermark_ns: int = 150_000_000) -> None:
+        self.watermark_ns = watermark_ns
+        self._offsets: dict[str, int] = {}
+        self._expected: dict[Source, int] = {}
+        # (corrected time, order of arrival, time of release, record)
+        self._held: list[tuple[int, int, int, LogRecord]] = []
+        self._arrivals = count()
+        self._newest_out: int | None = None
+
+    def __len__(self) -> int:
+        """Records held."""
+        return len(self._held)
+
+    def set_offset(self, host: str, offset_ns: int) -> None:
+        """Correct the records of ``host`` that come from now on by its clock minus ours, ns."""
+        self._offsets[host] = offset_ns
+
+    def add(self, record: LogRecord, now_ns: int) -> None:
+        """Take one record in.
+
+        A hole in the numbers of its source becomes a record of its own, right before this one.
+        """
+        offset = self._offsets.get(record.host, 0)
+        if offset != record.offset_ns:
+            record = msgspec.structs.replace(record, offset_ns=offset)
+        source: Source = (record.host, record.process, record.pid, record.channel)
+        known = source in self._expected
+        lost = record.seq - self._expected.get(source, 0)
+        if lost > 0:
+            self._hold(_hole(record, lost, known), now_ns)
+        # A lower number is a new process with the old one's pid: begin again from there.
+        self._expected[source] = record.seq + 1
+        self._hold(record, now_ns)
+
+    def forget(self, host: str, process: str, pid: int) -> None:
+        """Forget the numbers of a process that has ended and whose last records have come in."""
+        for source in [s for s in self._expected if s[:3] == (host, process, pid)]:
+            del self._expected[source]
+
+    def take(self, now_ns: int) -> list[LogRecord]:
+        """Records whose time has come, sorted by corrected time but for those marked late."""
+        out: list[LogRecord] = []
+        while self._held and self._held[0][2] <= now_ns:
+            out.append(self._let_out())
+        return out
+
+    def flush(self) -> list[LogRecord]:
+        """All that is held, in order: nothing more will come."""
+        return [self._let_out() for _ in range(len(self._held))]
+
+    def due_ns(self) -> int | None:
+        """When `take` next gives something; None while nothing is held."""
+        return self._held[0][2] if self._held else None
+
+    def _hold(self, record: LogRecord, now_ns: int) -> None:
+        corrected = record.corrected_ns
+        # A clock that is ahead of ours must not keep its records from being seen.
+        release = min(corrected, now_ns) + self.watermark_ns
+        heapq.heappush(self._held, (corrected, next(self._arrivals), release, record))
+
+    def _let_out(self) -> LogRecord:
+        corrected, _, _, record = heapq.heappop(self._held)
+        if self._newest_out is not None and corrected < self._newest_out:
+            return msgspec.structs.replace(record, late=True)
+        self._newest_out = corrected
+        return record
+
+
+def _hole(after: LogRecord, lost: int, known: bool) -> LogRecord:
+    """Say how many records are missing right before ``after``."""
+    records = "1 record" if lost == 1 else f"{lost} records"
+    # Of a source that is heard for the first time, a former log server may have heard the rest.
+    what = "lost here" if known else "lost, or heard by another log server, before this one"
+    return LogRecord(
+        time_ns=after.time_ns,
+        seq=after.seq - lost,
+        host=after.host,
+        process=after.process,
+        pid=after.pid,
+        logger="pyacq_lab.logs",
+        level=logging.WARNING,
+        message=f"{records} {what}",
+        channel=after.channel,
+        offset_ns=after.offset_ns,
+        lost=lost,
+    )

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.logs import LogOrigin
+from pyacq_lab.transport.reactor import Reactor
+
+
+class Talker:
+    """A process that says things; see talker.py."""
+
+    def __init__(self, server_keys, name, task, n=0, bound=20_000):
+        script = Path(__file__).with_name("talker.py")
+        command = [sys.executable, str(script), server_keys.public, name, task, str(n), str(bound)]
+        self.name = name
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.endpoint, self.key = self.line().split()
+
+    def line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            pytest.fail(f"the talker ended: {self.process.stderr.read()}")
+        return line
+
+    def go(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def finish(self):
+        """What it wrote to stdout and stderr until its end."""
+        out, err = self.process.communicate(timeout=60)
+        return out, err
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = set(threading.enumerate())
+    yield
+    until(lambda: set(threading.enumerate()) <= before)
+
+
+@pytest.fixture
+def reactor():
+    reactor = Reactor("test-reactor")
+    yield reactor
+    reactor.close()  # hangs where a socket was left open
+
+
+@pytest.fixture
+def keys():
+    return KeyPair.generate()
+
+
+@pytest.fixture
+def server(reactor, keys):
+    server = LogServer(reactor, keys, SystemClock(), LogOrigin(host="lab", process="manager"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def talker(keys):
+    talkers = []
+
+    def start(*args, **kwargs):
+        talkers.append(Talker(keys, *args, **kwargs))
+        return talkers[-1]
+
+    yield start
+    for talker in talkers:
+        talker.process.kill()
+        talker.process.communicate()
+
+
+def until(condition, timeout=60):
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout} s in vain")
+        time.sleep(0.01)
+    return value
+
+
+@pytest.fixture(name="until")
+def _until():
+    return until

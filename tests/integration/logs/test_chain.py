@@ -1,0 +1,206 @@
+import io
+import logging
+import threading
+
+import pytest
+import zmq
+
+from pyacq_lab.errors import AuthenticationError, ConfigurationError
+from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.logs import LogOrigin
+from pyacq_lab.transport.logship import LogShipper
+from pyacq_lab.transport.sockets import bind, server_socket
+
+
+def test_two_processes_are_heard_in_order_with_all_they_say(server, talker, until):
+    talkers = [talker(name, "everything", 200) for name in ("one", "two")]
+    for t in talkers:
+        server.connect(t.endpoint, t.key, t.name)
+        t.go()
+    for t in talkers:
+        out, err = t.finish()
+        assert "unsent 0 threads 1" in out
+        assert err.count("in the main thread") >= 1  # hooks that were there before still print
+    server.disconnect("one", "two", timeout=30)
+    until(lambda: len(server.query(contains="in the main thread")) == 2)
+
+    records = server.query(limit=None)
+    assert not any(r.lost or r.late for r in records)
+    times = [r.corrected_ns for r in records]
+    assert times == sorted(times)
+    for t in talkers:
+        mine = server.query(source=f"rig/{t.name}", limit=None)
+        assert [r.seq for r in mine] == list(range(len(mine)))
+        assert [r.message for r in mine[:200]] == [f"record {i}" for i in range(200)]
+        rest = {r.message: r for r in mine[200:]}
+        assert rest["printed text"].stream == "stdout"
+        assert "no end" in rest
+        (warning,) = [r for r in mine if r.logger == "py.warnings"]
+        assert (warning.level, warning.pid) == (logging.WARNING, t.process.pid)
+        failures = [r for r in mine if r.stream == "exception"]
+        assert [r.message.rpartition("ValueError: ")[2] for r in failures] == [
+            "in a thread",
+            "in a loop",
+            "in the main thread",
+        ]
+        assert [r.thread for r in failures] == ["pump", "MainThread", "MainThread"]
+        assert all("Traceback" in r.traceback for r in failures)
+        assert len(mine) == 200 + 2 + 1 + 3  # and nothing is said twice
+
+
+def test_a_burst_beyond_the_bound_counts_the_rest_exactly(server, talker, until):
+    talking = talker("one", "burst", 5000, bound=1000)
+    assert talking.line().split() == ["done", "4000"]
+    server.connect(talking.endpoint, talking.key, "one")
+    talking.go()
+    out, _ = talking.finish()
+    assert "unsent 0" in out
+    server.disconnect("one", timeout=30)
+    until(lambda: server.query(contains="record 4999"))
+
+    hole, *heard = server.query(source="rig/one", limit=None)
+    assert hole.lost == 4000
+    assert [r.message for r in heard] == [f"record {i}" for i in range(4000, 5000)]
+
+
+def test_what_a_killed_process_had_sent_is_kept(server, talker, until):
+    talking = talker("one", "killed", 300)
+    server.connect(talking.endpoint, talking.key, "one")
+    talking.go()
+    until(lambda: server.query(contains="record 299"))
+    talking.go()
+    talking.process.wait(60)
+    server.disconnect("one")
+
+    assert [r.message for r in server.query(limit=None)] == [f"record {i}" for i in range(300)]
+
+
+def test_what_nobody_hears_is_counted_at_the_end(reactor, keys):
+    socket = server_socket(reactor.context, zmq.PUSH, keys, "logs")
+    bind(socket, "tcp://127.0.0.1:0")
+    shipper = LogShipper(socket, LogOrigin(host="rig", process="one"), SystemClock(), bound=5)
+    for i in range(8):
+        shipper.say(str(i))
+
+    assert (shipper.waiting, shipper.dropped, shipper.sent) == (5, 3, 0)
+    assert shipper.close(timeout=0.05) == 5
+    assert shipper.close() == 5
+
+
+def test_a_stranger_hears_nothing(reactor, talker, until):
+    stranger = LogServer(reactor, KeyPair.generate(), SystemClock(), LogOrigin(host="x", process="x"))
+    talking = talker("one", "burst", 10, bound=10)
+    talking.line()
+    stranger.connect(talking.endpoint, talking.key, "one")
+    stranger.disconnect("one", timeout=1)
+    stranger.close()
+
+    assert stranger.query() == []
+
+
+def test_records_that_come_another_way_are_sorted_in(server, until):
+    for i in (3, 1, 2):
+        server.add(LogRecord(time_ns=i * 10**9, host=f"h{i}", channel="host", message=str(i)))
+
+    until(lambda: len(server.query()) == 3)
+    assert [r.message for r in server.query()] == ["1", "2", "3"]
+
+
+def test_its_own_process_is_captured_until_it_closes(reactor, server, until, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    server.capture_own()
+    logging.getLogger("mine").warning("from here")
+
+    def fail():
+        raise ValueError("gone")
+
+    thread = threading.Thread(target=fail, name="pump")
+    thread.start()
+    thread.join()
+    until(lambda: len(server.query()) == 2)
+    server.close()
+    logging.getLogger("mine").warning("after the end")
+
+    assert [(r.source, r.message, r.seq) for r in server.query()] == [
+        ("lab/manager", "from here", 0),
+        ("lab/manager", "ValueError: gone", 1),
+    ]
+    assert server.query()[1].thread == "pump"
+
+
+def test_records_of_a_host_are_corrected_by_its_clock(server, until):
+    server.set_offset("ahead", 5 * 10**9)
+    server.add(LogRecord(time_ns=6 * 10**9, host="ahead", message="first"))
+    server.add(LogRecord(time_ns=2 * 10**9, host="right", message="second"))
+
+    until(lambda: len(server.query()) == 2)
+    assert [(r.message, r.corrected_ns) for r in server.query()] == [("first", 10**9), ("second", 2 * 10**9)]
+    assert server.query(since=2 * 10**9)[0].message == "second"
+
+
+def test_subscribers_get_every_record_once_in_batches(server, until):
+    batches = []
+    end = server.subscribe(batches.append, interval=0)
+    for i in range(1000):
+        server.say(str(i))
+    until(lambda: sum(map(len, batches)) == 1000)
+    end()
+    server.say("unheard")
+    until(lambda: server.query(contains="unheard"))
+
+    assert [r.message for batch in batches for r in batch] == [str(i) for i in range(1000)]
+
+
+def test_a_subscriber_that_fails_is_dropped_and_said(server, until):
+    calls = []
+
+    def view(records):
+        calls.append(records)
+        raise ValueError("broken view")
+
+    server.subscribe(view)
+    server.say("hello")
+    (failure,) = until(lambda: server.query(contains="broken view"))
+    server.say("again")
+    until(lambda: server.query(contains="again"))
+
+    assert len(calls) == 1
+    assert failure.level == logging.ERROR
+    assert "in view" in failure.traceback
+
+
+def test_it_prints_who_said_what(server, until):
+    stream = io.StringIO()
+    server.print_to(stream)
+    server.say("hello", thread="pump", node="left")
+    until(lambda: stream.getvalue())
+
+    assert stream.getvalue().endswith("lab/manager [left] pump hello\n")
+
+
+def test_what_is_still_held_at_the_end_is_kept(reactor, keys):
+    heard = []
+    server = LogServer(reactor, keys, SystemClock(), LogOrigin(host="lab", process="m"), watermark=3600)
+    server.subscribe(heard.extend)
+    server.say("last words")
+    server.close()
+    server.close()
+
+    assert [r.message for r in heard] == ["last words"]
+
+
+def test_a_name_is_taken_once_and_keys_and_endpoints_are_checked(server, keys):
+    server.connect("tcp://127.0.0.1:1", keys.public, "one")
+    with pytest.raises(ConfigurationError, match="'one'"):
+        server.connect("tcp://127.0.0.1:2", keys.public, "one")
+    with pytest.raises(AuthenticationError):
+        server.connect("tcp://127.0.0.1:2", "not a key", "two")
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        server.connect("nowhere", keys.public, "two")
+
+    assert server.sources == ("one",)
+    server.disconnect("one", "never heard", timeout=0)
+    assert server.sources == ()

@@ -1,0 +1,222 @@
+import asyncio
+import gc
+import io
+import logging
+import sys
+import threading
+import warnings
+
+import pytest
+
+from pyacq_lab.errors import LifecycleError
+from pyacq_lab.transport.capture import LogCapture
+from pyacq_lab.transport.logs import current_node
+
+
+class Notes:
+    """A sink that keeps what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, message, **said):
+        self.said.append({"message": message, "node": current_node.get(), **said})
+
+
+@pytest.fixture
+def notes(monkeypatch):
+    # pytest's own hooks would report what these tests provoke.
+    for module, name in ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(module, name, lambda *args: None)
+    return Notes()
+
+
+@pytest.fixture
+def capture(notes):
+    capture = LogCapture(notes)
+    capture.install(logging.DEBUG)
+    yield capture
+    capture.uninstall()
+
+
+@pytest.mark.usefixtures("capture")
+def test_a_log_record_is_said_with_all_that_belongs_to_it(notes):
+    current_node.set("camera")
+    try:
+        raise ValueError("too hot")
+    except ValueError:
+        logging.getLogger("rig").exception("reading %d failed", 3)
+    finally:
+        current_node.set("")
+
+    (said,) = notes.said
+    assert said["message"] == "reading 3 failed"
+    assert (said["logger"], said["level"], said["node"]) == ("rig", logging.ERROR, "camera")
+    assert said["thread"] == "MainThread"
+    assert "ValueError: too hot" in said["traceback"]
+
+
+@pytest.mark.usefixtures("capture")
+def test_arguments_that_do_not_fit_are_said_as_they_are(notes, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's would raise
+    logging.getLogger("rig").info("%d samples", "many")
+
+    assert "%d samples" in notes.said[0]["message"]
+    assert "many" in notes.said[0]["message"]
+
+
+def test_users_handlers_and_basic_config_work_as_without(notes, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    capture = LogCapture(notes)
+    capture.install()
+    stream = io.StringIO()
+    logging.basicConfig(stream=stream, format="%(message)s")
+    logging.getLogger("rig").warning("hello")
+    capture.uninstall()
+    logging.getLogger("rig").warning("bye")
+
+    assert stream.getvalue() == "hello\nbye\n"
+    assert [said["message"] for said in notes.said] == ["hello"]
+
+
+@pytest.mark.usefixtures("capture")
+def test_without_handlers_warnings_are_still_printed_as_without(monkeypatch, capsys, notes):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    logging.getLogger("rig").warning("hello")
+    logging.getLogger("rig").info("quiet")
+
+    assert capsys.readouterr().err == "hello\n"
+    assert [said["message"] for said in notes.said] == ["hello", "quiet"]
+
+
+@pytest.mark.usefixtures("capture")
+def test_an_uncaught_exception_of_the_main_thread_is_said(notes):
+    error = ValueError("gone")
+    sys.excepthook(ValueError, error, None)
+
+    (said,) = notes.said
+    assert (said["stream"], said["level"]) == ("exception", logging.ERROR)
+    assert said["message"] == "ValueError: gone"
+    assert said["traceback"] == "ValueError: gone\n"
+
+
+@pytest.mark.usefixtures("capture")
+def test_an_uncaught_exception_of_a_thread_is_said(notes):
+    def fail():
+        raise ValueError("gone")
+
+    thread = threading.Thread(target=fail, name="pump")
+    thread.start()
+    thread.join()
+
+    (said,) = notes.said
+    assert (said["message"], said["thread"]) == ("ValueError: gone", "pump")
+    assert "in fail" in said["traceback"]
+
+
+@pytest.mark.usefixtures("capture")
+def test_the_end_of_a_thread_by_system_exit_is_no_error(notes):
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+
+    assert notes.said == []
+
+
+@pytest.mark.usefixtures("capture")
+def test_an_exception_nobody_can_catch_is_said(notes):
+    class Careless:
+        def __del__(self):
+            raise ValueError("in the grave")
+
+    Careless()
+    gc.collect()
+
+    assert "in the grave" in notes.said[0]["message"]
+
+
+def test_a_warning_is_said_and_shown(notes):
+    capture = LogCapture(notes)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        capture.install()
+        warnings.warn("old cable", UserWarning, stacklevel=1)
+        capture.uninstall()
+
+    assert [str(w.message) for w in shown] == ["old cable"]
+    (said,) = notes.said
+    assert (said["level"], said["logger"]) == (logging.WARNING, "py.warnings")
+    assert said["message"].startswith("UserWarning: old cable (")
+
+
+def test_what_nobody_awaits_in_a_loop_is_said_once(notes, capture):
+    async def main():
+        capture.watch_loop(asyncio.get_running_loop())
+
+        async def fail():
+            raise ValueError("unawaited")
+
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(main())
+
+    (said,) = [s for s in notes.said if "unawaited" in s["message"]]
+    assert said["stream"] == "exception"
+    assert "in fail" in said["traceback"]
+
+
+def test_hooks_are_chained_and_put_back(notes, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args[1]))
+    before = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
+    capture = LogCapture(notes)
+    capture.install()
+    error = ValueError()
+    sys.excepthook(ValueError, error, None)
+    capture.uninstall()
+    capture.uninstall()
+
+    assert seen == [error]
+    assert before == (sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
+    assert logging.root.parent is None
+
+
+def test_a_hook_that_was_put_over_ours_stays(notes, monkeypatch):
+    capture = LogCapture(notes)
+    capture.install()
+    ours = sys.excepthook
+    theirs = lambda *args: ours(*args)  # noqa: E731
+    monkeypatch.setattr(sys, "excepthook", theirs)
+    capture.uninstall()
+    sys.excepthook(ValueError, ValueError(), None)
+
+    assert sys.excepthook is theirs
+    assert notes.said == []
+
+
+def test_the_root_level_is_put_back(notes):
+    before = logging.root.level
+    capture = LogCapture(notes)
+    capture.install(logging.DEBUG)
+    assert logging.root.level == logging.DEBUG
+    capture.uninstall()
+
+    assert logging.root.level == before
+
+
+def test_it_cannot_be_installed_twice(capture):
+    with pytest.raises(LifecycleError, match="already"):
+        capture.install()
+
+
+def test_what_a_chained_hook_logs_is_not_said_twice(notes, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", lambda *args: logging.getLogger("theirs").error("the same"))
+    capture = LogCapture(notes)
+    capture.install()
+    sys.excepthook(ValueError, ValueError("once"), None)
+    capture.uninstall()
+
+    assert [said["message"] for said in notes.said] == ["ValueError: once"]

@@ -1,0 +1,139 @@
+import itertools
+import logging
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.wire.logmerge import LogMerger
+
+MS = 1_000_000
+
+
+def record(time_ns, seq, host="rig", **fields):
+    return LogRecord(time_ns=time_ns, seq=seq, host=host, process="p", pid=1, **fields)
+
+
+@st.composite
+def sources(draw):
+    """Records of several sources, each with increasing times, a clock offset and numbers that are missing."""
+    told = {}
+    for i in range(draw(st.integers(1, 4))):
+        steps = draw(st.lists(st.integers(0, 50), min_size=1, max_size=20))
+        kept = draw(st.lists(st.booleans(), min_size=len(steps), max_size=len(steps)))
+        offset = draw(st.integers(-1000, 1000)) * MS
+        times = itertools.accumulate(steps)
+        told[f"host{i}"] = (
+            offset,
+            [
+                record(t * MS + offset, seq, f"host{i}")
+                for seq, (t, keep) in enumerate(zip(times, kept, strict=True))
+                if keep
+            ],
+        )
+    return told
+
+
+@given(sources(), st.randoms())
+def test_any_interleaving_comes_out_sorted_and_complete(told, random):
+    merger = LogMerger()
+    for host, (offset, _) in told.items():
+        merger.set_offset(host, offset)
+    turns = [host for host, (_, records) in told.items() for _ in records]
+    random.shuffle(turns)
+    queues = {host: iter(records) for host, (_, records) in told.items()}
+    for host in turns:
+        merger.add(next(queues[host]), now_ns=0)
+
+    out = merger.flush()
+
+    times = [r.corrected_ns for r in out]
+    assert times == sorted(times)
+    assert not any(r.late for r in out)
+    for host, (_, records) in told.items():
+        mine = [r for r in out if r.host == host]
+        assert [r.seq for r in mine if not r.lost] == [r.seq for r in records]
+        missing = (records[-1].seq + 1 - len(records)) if records else 0
+        assert sum(r.lost for r in mine) == missing
+        # Every hole stands right before the record after it, and the numbers are whole again.
+        expected = 0
+        for r in mine:
+            assert r.seq == expected
+            expected += r.lost or 1
+
+
+def test_a_record_is_held_for_the_watermark_and_no_longer():
+    merger = LogMerger(watermark_ns=100)
+    merger.add(record(1000, 0), now_ns=1020)
+
+    assert merger.due_ns() == 1100
+    assert merger.take(1099) == []
+    assert [r.seq for r in merger.take(1100)] == [0]
+    assert merger.due_ns() is None
+    assert len(merger) == 0
+
+
+def test_a_record_behind_the_watermark_is_let_through_as_late():
+    merger = LogMerger(watermark_ns=100)
+    merger.add(record(1000, 0, "a"), now_ns=1000)
+    merger.take(1100)
+    merger.add(record(900, 0, "b"), now_ns=1200)
+
+    (late,) = merger.take(1200)
+
+    assert (late.host, late.late) == ("b", True)
+
+
+def test_a_clock_that_is_ahead_does_not_hide_its_records():
+    merger = LogMerger(watermark_ns=100)
+    merger.add(record(10**18, 0), now_ns=1000)
+
+    assert [r.seq for r in merger.take(1100)] == [0]
+
+
+def test_a_hole_says_how_many_and_where():
+    merger = LogMerger()
+    for seq in (0, 4):
+        merger.add(record(seq, seq), now_ns=0)
+
+    first, hole, _ = merger.flush()
+
+    assert first.lost == 0
+    assert (hole.lost, hole.seq, hole.level) == (3, 1, logging.WARNING)
+    assert hole.message == "3 records lost here"
+
+
+def test_a_source_heard_in_the_middle_says_that_another_server_may_have_heard_the_rest():
+    merger = LogMerger()
+    merger.add(record(0, 7), now_ns=0)
+
+    hole, _ = merger.flush()
+
+    assert hole.lost == 7
+    assert "another log server" in hole.message
+
+
+def test_channels_and_processes_are_numbered_apart():
+    merger = LogMerger()
+    merger.add(record(0, 0), now_ns=0)
+    merger.add(record(1, 0, channel="host"), now_ns=0)
+    merger.add(record(2, 0, "other"), now_ns=0)
+
+    assert [r.lost for r in merger.flush()] == [0, 0, 0]
+
+
+def test_a_recycled_process_id_begins_again():
+    merger = LogMerger()
+    for seq in (5, 0, 1):
+        merger.add(record(seq, seq), now_ns=0)
+
+    assert sum(r.lost for r in merger.flush()) == 5  # only those before number 5
+
+
+def test_a_forgotten_process_is_heard_for_the_first_time_again():
+    merger = LogMerger()
+    merger.add(record(0, 0), now_ns=0)
+    merger.forget("rig", "p", 1)
+    merger.add(record(1, 2), now_ns=0)
+
+    assert [r.lost for r in merger.flush()] == [0, 2, 0]
