@@ -1,0 +1,25 @@
+"""The page's side of the plot: plain ES modules in ``static``, joined into the one that anywidget takes."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+_STATIC = Path(__file__).parent / "static"
+_MODULES = ("frames.js", "painter.js", "axes.js", "controls.js", "oscilloscope.js")
+_IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
+
+
+@cache
+def esm() -> str:
+    """One ES module made of all: each may use what those before it export, so imports between them go."""
+    sources = [(_STATIC / name).read_text(encoding="utf-8") for name in _MODULES]
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
+
+
+@cache
+def css() -> str:
+    """The style sheet."""
+    return (_STATIC / "oscilloscope.css").read_text(encoding="utf-8")

@@ -1,0 +1,60 @@
+// Frames from the kernel, and the ring that keeps their bins. The layout is told in viewing/frames.py.
+
+const HEADER_SIZE = 24;
+const VERSION = 1;
+export const FULL_LANE = 4095;
+
+/** Read one frame; `view` is a DataView. */
+export function decodeFrame(view) {
+  if (view.getUint8(0) !== VERSION) {
+    throw new Error(`a frame of version ${view.getUint8(0)}; this page reads version ${VERSION}`);
+  }
+  const nChannels = view.getUint32(16, true);
+  const nBins = view.getUint32(20, true);
+  const nValues = 2 * nChannels * nBins;
+  // A typed array must begin at an even offset, which a message's buffer does not promise: copy.
+  const body = view.buffer.slice(view.byteOffset + HEADER_SIZE, view.byteOffset + view.byteLength);
+  return {
+    reset: (view.getUint8(1) & 1) !== 0,
+    panel: view.getUint16(2, true),
+    revision: view.getUint32(4, true),
+    start: view.getFloat64(8, true),
+    nChannels,
+    nBins,
+    values: new Int16Array(body, 0, nValues),
+    flags: new Uint8Array(body, 2 * nValues, nBins),
+  };
+}
+
+/** The newest bins of one panel, by index on the display axis. */
+export class BinRing {
+  constructor(nChannels, capacity) {
+    this.nChannels = nChannels;
+    this.capacity = capacity;
+    this.values = new Int16Array(2 * nChannels * capacity); // [channel][slot][min, max]
+    this.flags = new Uint8Array(capacity);
+    this.start = 0;
+    this.stop = 0;
+  }
+
+  append(frame) {
+    if (frame.reset || frame.start !== this.stop) {
+      this.start = frame.start;
+    }
+    const skipped = Math.max(0, frame.nBins - this.capacity);
+    for (let i = skipped; i < frame.nBins; i++) {
+      this.flags[(frame.start + i) % this.capacity] = frame.flags[i];
+    }
+    for (let channel = 0; channel < this.nChannels; channel++) {
+      const base = channel * this.capacity;
+      const from = channel * frame.nBins;
+      for (let i = skipped; i < frame.nBins; i++) {
+        const slot = 2 * (base + ((frame.start + i) % this.capacity));
+        this.values[slot] = frame.values[2 * (from + i)];
+        this.values[slot + 1] = frame.values[2 * (from + i) + 1];
+      }
+    }
+    this.stop = frame.start + frame.nBins;
+    this.start = Math.max(this.start, this.stop - this.capacity);
+  }
+}

@@ -1,0 +1,179 @@
+// Paints min/max bins as columns of pixels. Only new columns are painted; the others are shifted.
+import { FULL_LANE } from "./frames.js";
+
+const HALF_LINE = 0.6; // half the width of a trace, CSS pixels
+
+/** Colour as the 24 low bits of a pixel (blue, green, red). */
+export function toPixel(css) {
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(css.slice(i, i + 2), 16));
+  return (b << 16) | (g << 8) | r;
+}
+
+function put(pixels, at, color, coverage) {
+  const alpha = coverage >= 1 ? 255 : (coverage * 255) | 0;
+  if (alpha > pixels[at] >>> 24) {
+    pixels[at] = ((alpha << 24) | color) >>> 0;
+  }
+}
+
+/** Paint the part of one column between two heights, with smooth ends. */
+function span(pixels, width, height, x, top, bottom, color) {
+  const from = Math.max(0, Math.floor(top));
+  const to = Math.min(height, Math.ceil(bottom));
+  for (let y = from; y < to; y++) {
+    put(pixels, y * width + x, color, Math.min(y + 1, bottom) - Math.max(y, top));
+  }
+}
+
+/**
+ * Columns are counted on an axis of their own that runs with the display axis of the bins: column p shows the bins
+ * b with floor(b * perBin) == p. A column, once painted, never changes; it only moves to the left.
+ */
+export class Painter {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.strip = document.createElement("canvas"); // a ring of columns: column p is at p % width
+    this.stripContext = this.strip.getContext("2d", { willReadFrequently: true });
+    this.key = "";
+    this.right = 0;
+    this.settled = 0;
+    this.whole = 0;
+    this.painted = 0;
+  }
+
+  /** Paint `ring` as `scene` says: {width, height, ratio, xStart, xEnd, yStart, yEnd, binSeconds, colors, gap, key}. */
+  paint(ring, scene) {
+    const { width, height } = scene;
+    if (width < 1 || height < 1) return;
+    const perBin = (width * scene.binSeconds) / (scene.xEnd - scene.xStart);
+    const right = Math.floor((ring.stop + scene.xEnd / scene.binSeconds) * perBin);
+    const key = [width, height, scene.xStart, scene.xEnd, scene.yStart, scene.yEnd, scene.key].join();
+    let from = Math.max(this.settled, right - width);
+    if (key !== this.key || right < this.right || right - this.right >= width) {
+      this.resize(width, height);
+      this.key = key;
+      this.whole += 1;
+      from = right - width;
+    }
+    if (from < right) this.paintColumns(ring, scene, perBin, from, right);
+    this.right = right;
+    // The newest column may still get bins, and a line to the next bin waits for it.
+    this.settled = Math.min(right, Math.floor((ring.stop - 1) * perBin) - (perBin > 1 ? Math.ceil(perBin) : 1));
+    this.show(width, height, right);
+    this.painted += 1;
+  }
+
+  resize(width, height) {
+    for (const canvas of [this.canvas, this.strip]) {
+      if (canvas.width !== width) canvas.width = width;
+      if (canvas.height !== height) canvas.height = height;
+    }
+  }
+
+  show(width, height, right) {
+    const seam = ((right % width) + width) % width; // the oldest column in sight
+    this.context.clearRect(0, 0, width, height);
+    if (seam < width) {
+      this.context.drawImage(this.strip, seam, 0, width - seam, height, 0, 0, width - seam, height);
+    }
+    if (seam > 0) {
+      this.context.drawImage(this.strip, 0, 0, seam, height, width - seam, 0, seam, height);
+    }
+  }
+
+  paintColumns(ring, scene, perBin, from, to) {
+    const { height } = scene;
+    const width = to - from;
+    const image = this.stripContext.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    this.paintGaps(ring, scene, perBin, from, width, pixels);
+    const scale = height / (scene.yEnd - scene.yStart);
+    const perUnit = (-0.5 * scale) / FULL_LANE;
+    const half = HALF_LINE * scene.ratio;
+    const paintLane = perBin > 1 ? paintLines : paintExtremes;
+    for (let channel = 0; channel < ring.nChannels; channel++) {
+      const centre = (scene.yEnd - (ring.nChannels - 1 - channel)) * scale;
+      const color = scene.colors[channel % scene.colors.length];
+      paintLane(ring, channel, perBin, from, width, (x, least, most) =>
+        span(pixels, width, height, x, centre + perUnit * most - half, centre + perUnit * least + half, color),
+      );
+    }
+    for (let done = 0; done < width; ) {
+      const at = (((from + done) % this.strip.width) + this.strip.width) % this.strip.width;
+      const some = Math.min(width - done, this.strip.width - at);
+      this.stripContext.putImageData(image, at - done, 0, done, 0, some, height);
+      done += some;
+    }
+  }
+
+  paintGaps(ring, scene, perBin, from, width, pixels) {
+    const { height, ratio } = scene;
+    const hatch = Math.round(5 * ratio);
+    const line = Math.max(1, Math.round(ratio));
+    for (let x = 0; x < width; x++) {
+      const first = Math.max(ring.start, Math.floor((from + x) / perBin));
+      const last = Math.min(ring.stop, Math.ceil((from + x + 1) / perBin));
+      let flagged = false;
+      for (let bin = first; bin < last && !flagged; bin++) flagged = ring.flags[bin % ring.capacity] !== 0;
+      if (!flagged) continue;
+      for (let y = 0; y < height; y++) {
+        const dark = (from + x + y) % hatch < line;
+        pixels[y * width + x] = (((dark ? 120 : 44) << 24) | scene.gap) >>> 0;
+      }
+    }
+  }
+}
+
+/** Bins narrower than columns: the extremes of all bins in a column, reaching to the bin before them. */
+function paintExtremes(ring, channel, perBin, from, width, draw) {
+  const { values, capacity } = ring;
+  const base = channel * capacity;
+  for (let x = 0; x < width; x++) {
+    const first = Math.max(ring.start, Math.ceil((from + x) / perBin));
+    const stop = Math.min(ring.stop, Math.ceil((from + x + 1) / perBin));
+    let least = 32767;
+    let most = -32767;
+    for (let bin = first; bin < stop; bin++) {
+      const slot = 2 * (base + (bin % capacity));
+      if (values[slot] > values[slot + 1]) continue;
+      if (values[slot] < least) least = values[slot];
+      if (values[slot + 1] > most) most = values[slot + 1];
+    }
+    if (least > most) continue;
+    if (first > ring.start) {
+      const before = 2 * (base + ((first - 1) % capacity));
+      if (values[before] <= values[before + 1]) {
+        least = Math.min(least, values[before + 1]);
+        most = Math.max(most, values[before]);
+      }
+    }
+    draw(x, least, most);
+  }
+}
+
+/** Bins wider than columns: straight lines between the middles of bins. */
+function paintLines(ring, channel, perBin, from, width, draw) {
+  const { values, capacity } = ring;
+  const base = channel * capacity;
+  const at = (position, end) => {
+    const left = Math.floor(position);
+    if (left < ring.start || left + 1 >= ring.stop) return NaN;
+    const a = 2 * (base + (left % capacity));
+    const b = 2 * (base + ((left + 1) % capacity));
+    if (values[a] > values[a + 1] || values[b] > values[b + 1]) return NaN;
+    return values[a + end] + (position - left) * (values[b + end] - values[a + end]);
+  };
+  for (let x = 0; x < width; x++) {
+    const left = (from + x) / perBin - 0.5;
+    const right = (from + x + 1) / perBin - 0.5;
+    let least = Math.min(at(left, 0), at(right, 0));
+    let most = Math.max(at(left, 1), at(right, 1));
+    const middle = Math.floor(right); // a peak lies at the middle of its bin, seldom at a column's edge
+    if (middle > left) {
+      least = Math.min(least, at(middle, 0));
+      most = Math.max(most, at(middle, 1));
+    }
+    if (least <= most) draw(x, least, most);
+  }
+}
