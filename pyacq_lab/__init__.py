@@ -13,8 +13,6 @@ from pyacq_lab._version import __version__
 
 if TYPE_CHECKING:
     from pyacq_lab.errors import PyacqError as PyacqError
-    from pyacq_lab.notebook.application import create_manager as create_manager
-    from pyacq_lab.notebook.application import current_manager as current_manager
     from pyacq_lab.model.chunk import Chunk as Chunk
     from pyacq_lab.model.chunk import Gap as Gap
     from pyacq_lab.model.chunk import Reading as Reading
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from pyacq_lab.model.roles import Transform as Transform
     from pyacq_lab.model.settings import Settings as Settings
     from pyacq_lab.model.stream import StreamSpec as StreamSpec
+    from pyacq_lab.notebook.application import create_manager as create_manager
+    from pyacq_lab.notebook.application import current_manager as current_manager
     from pyacq_lab.notebook.magics import load_ipython_extension as load_ipython_extension
     from pyacq_lab.notebook.plots import Oscilloscope as Oscilloscope
     from pyacq_lab.notebook.waiting import wait_for as wait_for

@@ -19,7 +19,14 @@ from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcClient
-from pyacq_lab.wire.messages import DumpStacks, GroupState, InterruptGroup, KernelConnection, StopAll, StopGroup
+from pyacq_lab.wire.messages import (
+    DumpStacks,
+    GroupState,
+    InterruptGroup,
+    KernelConnection,
+    StopAll,
+    StopGroup,
+)
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.hosts import HostHandle

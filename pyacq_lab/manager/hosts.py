@@ -113,7 +113,7 @@ class HostHandle:
         return self.client.call(DescribeHost(), 5.0)
 
     def disconnect(self, stop_host: bool = False) -> None:
-        """End this manager's nodegroups here and close the connection; the host goes on unless told to stop."""
+        """End this manager's nodegroups here and disconnect; the host goes on unless told to stop."""
         self._leaving = True
         self.manager.reactor.cancel(self._renewal)
         try:
@@ -137,7 +137,7 @@ class HostHandle:
 
     def reachable_ip(self, ip: str) -> str:
         """IP address as seen from elsewhere: a host that listens everywhere is reached as the user did."""
-        return parse_endpoint(self.endpoint)[0] if ip in ("0.0.0.0", "[::]", "::", "*") else ip  # noqa: S104
+        return parse_endpoint(self.endpoint)[0] if ip in ("0.0.0.0", "[::]", "::", "*") else ip
 
     def reachable_endpoint(self, endpoint: str) -> str:
         """Endpoint as seen from elsewhere."""

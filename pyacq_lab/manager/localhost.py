@@ -75,7 +75,9 @@ class LocalHost:
         match = _INVITATION.search("".join(line))
         if match is None:
             said = "".join(self._said).strip() or "nothing"
-            raise HostUnreachable(f"the local host server did not start within {START_TIMEOUT:g} s; it said: {said}")
+            raise HostUnreachable(
+                f"the local host server did not start within {START_TIMEOUT:g} s; it said: {said}"
+            )
         return match["endpoint"], match["key"]
 
     def _listen(self) -> None:

@@ -12,21 +12,17 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import msgspec
-
 from pyacq_lab.errors import ConfigurationError, LifecycleError, PyacqError, UnknownName
+from pyacq_lab.manager import commands, snapshot
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
 from pyacq_lab.manager.localhost import LocalHost
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
-from pyacq_lab.manager.order import downstream_first_levels, upstream_first_levels
-from pyacq_lab.manager.remote import gather
 from pyacq_lab.model.graph import Edge
-from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.model.status import HostStatus, ManagerStatus, NodeStatus
+from pyacq_lab.model.status import HostStatus, ManagerStatus
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring, split_host_key
 from pyacq_lab.transport.keys import KeyPair
@@ -251,17 +247,11 @@ class Manager:
 
     def start_nodes(self, nodes: Iterable[NodeHandle]) -> None:
         """Start some nodes, in the order of `start_all_nodes`."""
-        chosen = list(nodes)
-        edges = self.edges()
-        for level in upstream_first_levels(chosen, edges):
-            self._command("initialize", level, State.CONFIGURED)
-        for level in downstream_first_levels(chosen, edges):
-            self._command("start", level, State.READY)
+        commands.start(list(nodes), self.edges())
 
     def stop_nodes(self, nodes: Iterable[NodeHandle]) -> None:
         """Stop some nodes, in the order of `stop_all_nodes`."""
-        for level in upstream_first_levels(list(nodes), self.edges()):
-            self._command("stop", level, State.RUNNING)
+        commands.stop(list(nodes), self.edges())
 
     def emergency_stop(self) -> dict[str, list[str]]:
         """Ask every running node of every nodegroup to stop, at once and over the control lanes.
@@ -280,12 +270,6 @@ class Manager:
                 log.exception("emergency stop could not reach %s", group.where)
         return told
 
-    @staticmethod
-    def _command(command: str, nodes: list[NodeHandle], state: State) -> None:
-        """Give one command to those nodes that are in a state, all at once."""
-        due = [node for node in nodes if node.state is state]
-        gather([_deferred(node, command) for node in due])
-
     # --- questions
 
     def edges(self) -> list[Edge]:
@@ -301,42 +285,11 @@ class Manager:
             ``nodes``: list of dicts (``name``, ``type``, ``host``, ``nodegroup``, ``state``);
             ``edges``: list of ``(source, target, {"output": ..., "input": ...})``, as networkx takes it.
         """
-        nodes = [
-            {
-                "name": status.name,
-                "type": status.type,
-                "host": group.host.name,
-                "nodegroup": group.name,
-                "state": str(status.state),
-            }
-            for group in self.list_nodegroups()
-            if group.alive
-            for status in group.statuses()
-        ]
-        edges = [(e.source, e.target, {"output": e.output, "input": e.input}) for e in self.edges()]
-        return {"nodes": nodes, "edges": edges}
+        return snapshot.graph([g for g in self.list_nodegroups() if g.alive], self.edges())
 
     def status(self) -> ManagerStatus:
         """Snapshot of all hosts, nodegroups and nodes; who does not answer is named, not waited for."""
-        hosts: list[HostStatus] = []
-        nodes: dict[str, tuple[NodeStatus, ...]] = {}
-        unreachable: dict[str, str] = {}
-        for host in self.list_hosts():
-            try:
-                self._last_known[host.name] = host.status()
-            except PyacqError as error:
-                unreachable[host.name] = str(error)
-            known = self._last_known.get(host.name) or HostStatus(name=host.name, endpoint=host.endpoint)
-            # A host names itself; two of one name are told apart here.
-            hosts.append(_renamed(known, host.name))
-            for group in list(host.groups.values()):
-                try:
-                    nodes[group.name] = tuple(group.statuses()) if group.alive else ()
-                except PyacqError as error:
-                    unreachable[group.where] = str(error)
-        return ManagerStatus(
-            time_ns=self.clock.now_ns(), hosts=tuple(hosts), nodes=nodes, unreachable=unreachable
-        )
+        return snapshot.status(self.list_hosts(), self._last_known, self.clock.now_ns())
 
     def query_logs(self, **wanted: Any) -> list[LogRecord]:
         """Find log records; see `LogServer.query` for the keywords."""
@@ -383,7 +336,9 @@ class Manager:
         if name is None:
             return next(n for i in itertools.count(1) if (n := f"{type_name}{i}") not in taken)
         if name in taken:
-            raise ConfigurationError(f"there already is a node {name!r} in {taken[name].where}: choose another name")
+            raise ConfigurationError(
+                f"there already is a node {name!r} in {taken[name].where}: choose another name"
+            )
         return name
 
     def free_host_name(self, name: str) -> str:
@@ -405,12 +360,3 @@ class Manager:
     def _check_open(self) -> None:
         if self.closed:
             raise LifecycleError("this manager is closed: make another with create_manager()")
-
-
-def _deferred(node: NodeHandle, command: str) -> Callable[[], Any]:
-    return lambda: node.call(command, _sync="async")
-
-
-def _renamed(status: HostStatus, name: str) -> HostStatus:
-    return msgspec.structs.replace(status, name=name)
-

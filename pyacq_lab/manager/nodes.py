@@ -82,7 +82,9 @@ class NodeHandle:
         methods: dict[str, MethodInfo] = self.__dict__.get("_methods", {})
         if name.startswith("_") or name not in methods:
             kind = self.__dict__["info"].type if "info" in self.__dict__ else "node"
-            raise AttributeError(f"a {kind} has no public method {name!r} (it has: {', '.join(sorted(methods))})")
+            raise AttributeError(
+                f"a {kind} has no public method {name!r} (it has: {', '.join(sorted(methods))})"
+            )
         return _method(self, methods[name])
 
     def __dir__(self) -> list[str]:
@@ -93,7 +95,9 @@ class NodeHandle:
             status = self.status()
         except Exception as error:
             return f"<{self.info.type} {self.where}: {error}>"
-        return f"<{self.info.type} {self.where}: {status.state}{f' ({status.reason})' if status.reason else ''}>"
+        return (
+            f"<{self.info.type} {self.where}: {status.state}{f' ({status.reason})' if status.reason else ''}>"
+        )
 
 
 def _method(node: NodeHandle, info: MethodInfo) -> Callable[..., Any]:
@@ -116,7 +120,9 @@ def _parse_signature(text: str) -> inspect.Signature:
     first_default = len(positional) - len(arguments.defaults)
     for i, a in enumerate(positional):
         kind = kinds.POSITIONAL_ONLY if i < len(arguments.posonlyargs) else kinds.POSITIONAL_OR_KEYWORD
-        default = _Shown(ast.unparse(arguments.defaults[i - first_default])) if i >= first_default else kinds.empty
+        default = (
+            _Shown(ast.unparse(arguments.defaults[i - first_default])) if i >= first_default else kinds.empty
+        )
         made.append(inspect.Parameter(a.arg, kind, default=default))
     if arguments.vararg:
         made.append(inspect.Parameter(arguments.vararg.arg, kinds.VAR_POSITIONAL))

@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import msgspec
-import zmq
 
 from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
@@ -18,9 +17,9 @@ from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.logs import LogOrigin
 from pyacq_lab.transport.logship import LogShipper
+from pyacq_lab.transport.logsocket import open_log_socket
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcClient, RpcServer
-from pyacq_lab.transport.sockets import bind, server_socket
 from pyacq_lab.wire.messages import GroupRequest, Ready
 
 log = logging.getLogger(__name__)
@@ -71,9 +70,7 @@ class NodeGroupProgram:
             return key == application.public
 
         where = f"{bootstrap.host}/{bootstrap.name}"
-        self.reactor.zap.open_domain("logs", allow)
-        push = server_socket(self.reactor.context, zmq.PUSH, self.keys, "logs")
-        self.log_endpoint = bind(push, f"tcp://{bootstrap.interface}:0")
+        push, self.log_endpoint = open_log_socket(self.reactor, self.keys, allow, bootstrap.interface)
         self.shipper = LogShipper(push, LogOrigin(host=bootstrap.host, process=bootstrap.name), self.clock)
         self.capture = LogCapture(self.shipper)
         context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)

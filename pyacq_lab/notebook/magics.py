@@ -44,7 +44,9 @@ class PyacqMagics(Magics):
             wanted = "%%pyacq run NAME, with the code below it" if command == "run" else f"%pyacq {command}"
             raise UsageError(f"{command!r} goes as {wanted}")
         if len(rest) != (1 if command == "run" else 0):
-            raise UsageError(f"%pyacq {command} takes {'the name of a nodegroup' if command == 'run' else 'nothing more'}")
+            raise UsageError(
+                f"%pyacq {command} takes {'the name of a nodegroup' if command == 'run' else 'nothing more'}"
+            )
         if cell is not None:
             return self._run(rest[0], cell)
         manager = current_manager()

@@ -120,8 +120,7 @@ class InputStream:
             self._news.wait_for(lambda: self._inbox.waiting or self._closed or self._inbox.changed, timeout)
             if self._inbox.changed:
                 raise StreamMismatch(
-                    f"stream {self.name} is another now ({self._inbox.changed}): "
-                    "configure its readers again"
+                    f"stream {self.name} is another now ({self._inbox.changed}): configure its readers again"
                 )
             item = self._inbox.hand()
             taken = self._inbox.taken

@@ -1,0 +1,48 @@
+"""Commands to many nodes, in an order that loses nothing and at once where order does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.remote import gather
+from pyacq_lab.model.graph import Edge, upstream_first
+from pyacq_lab.model.lifecycle import State
+
+
+def start(nodes: list[NodeHandle], edges: list[Edge]) -> None:
+    """Initialise what is configured, what is read first; then start what is ready, readers first."""
+    levels = upstream_first_levels(nodes, edges)
+    for level in levels:
+        _command("initialize", level, State.CONFIGURED)
+    for level in reversed(levels):
+        _command("start", level, State.READY)
+
+
+def stop(nodes: list[NodeHandle], edges: list[Edge]) -> None:
+    """Stop what runs, what is read first: its readers still deal with what is under way."""
+    for level in upstream_first_levels(nodes, edges):
+        _command("stop", level, State.RUNNING)
+
+
+def upstream_first_levels(nodes: list[NodeHandle], edges: list[Edge]) -> list[list[NodeHandle]]:
+    """Nodes by how far they are from their sources; those of one level do not depend on each other."""
+    by_name = {node.name: node for node in nodes}
+    depth: dict[str, int] = {}
+    for name in upstream_first(by_name, edges):
+        above = [depth[e.source] for e in edges if e.target == name and e.source in depth]
+        depth[name] = 1 + max(above, default=-1)
+    levels: list[list[NodeHandle]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    for name, level in depth.items():
+        levels[level].append(by_name[name])
+    return levels
+
+
+def _command(command: str, nodes: list[NodeHandle], state: State) -> None:
+    """Give one command to those nodes that are in a state, all at once."""
+    gather([_deferred(node, command) for node in nodes if node.state is state])
+
+
+def _deferred(node: NodeHandle, command: str) -> Callable[[], Any]:
+    return lambda: node.call(command, _sync="async")
