@@ -353,7 +353,8 @@ class Manager:
         known = self._keyring.known_host(endpoint)
         if known is None:
             raise ConfigurationError(
-                f"the host at {endpoint} was never added before: give key=..., as `pyacq-lab host` prints it there"
+                f"the host at {endpoint} was never added before: "
+                "give key=..., as `pyacq-lab host` prints it there"
             )
         return known, None
 

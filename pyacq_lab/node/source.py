@@ -32,6 +32,7 @@ class SourceNode(Node[Source]):
         pass  # a source has no inputs; what goes out was described at configure
 
     def _open(self) -> None:
+        self._lost: dict[str, int] = {}
         self._current().open()
         for output in self.outputs.values():
             output.begin()
@@ -63,7 +64,9 @@ class SourceNode(Node[Source]):
         reading = got if isinstance(got, Reading) else Reading(np.asarray(got))
         output = self._output(name)
         n_samples = len(reading.data)
+        lost = self._lost.pop(name, 0) + reading.lost
         if not n_samples:
+            self._lost[name] = lost  # told with the next samples: a gap needs an end
             return
         if waits:
             while not output.wait_room(n_samples, READ_TIMEOUT):
@@ -72,7 +75,7 @@ class SourceNode(Node[Source]):
         time_ns = reading.time_ns
         if time_ns is None:
             time_ns = self._context.clock.now_ns() - round(n_samples / self._rate(name) * 1e9)
-        output.write(reading.data, time_ns, lost=reading.lost)
+        output.write(reading.data, time_ns, lost=lost)
 
     def _rate(self, name: str) -> float:
         spec = self._output(name).spec

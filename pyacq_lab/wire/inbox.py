@@ -10,7 +10,6 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.streaming import (
-    DROPPED,
     Data,
     FromProducer,
     Lost,
@@ -41,7 +40,7 @@ class Inbox:
         self.tip = Tip(0, False)
         self.changed = ""
         self._backfill = backfill
-        self._queue: deque[Chunk | Gap] = deque()
+        self._queue: deque[tuple[Chunk | Gap, int]] = deque()  # with the samples that count
         self._queued = 0
         self._epoch = -1
         self._next = -1
@@ -71,11 +70,11 @@ class Inbox:
             case Tip(offered):
                 self.tip = message
                 self._sent = max(self._sent, self._base + offered)
-            case Lost(epoch, start, stop, reason):
+            case Lost(epoch, start, stop, reason, count):
                 self._move_to(epoch, start)
                 gap = Gap(max(start, self._next), stop, epoch, reason)
                 self._next = max(self._next, stop)
-                self._put(gap, len(gap) if reason == DROPPED else 0)
+                self._put(gap, count)
             case Data():
                 if self.spec is None:
                     raise ProtocolError("samples came before the stream was described")
@@ -105,7 +104,7 @@ class Inbox:
             self._epoch, self._next = epoch, start  # what was lost before it, the producer says itself
 
     def _put(self, item: Chunk | Gap, count: int) -> None:
-        self._queue.append(item)
+        self._queue.append((item, count))
         self._queued += count
         self._sent = max(self._sent, self._received + self._dropped + self._queued)
         if self._to_repair and isinstance(item, Chunk):
@@ -117,14 +116,13 @@ class Inbox:
         """Give the next chunk or gap to the reader; None where there is none yet."""
         if not self._queue:
             return None
-        item = self._queue.popleft()
+        item, count = self._queue.popleft()
+        self._queued -= count
         if isinstance(item, Chunk):
-            self._received += len(item)
+            self._received += count
             self._nbytes += item.data.nbytes
-            self._queued -= len(item)
-        elif item.reason == DROPPED:
-            self._dropped += len(item)
-            self._queued -= len(item)
+        else:
+            self._dropped += count
         return item
 
     @property

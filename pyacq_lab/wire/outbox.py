@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pyacq_lab.model.ring import RingBuffer
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.wire.streaming import Data, Lost, Policy, Tip
+from pyacq_lab.wire.streaming import DROPPED, Data, Lost, Policy, Tip
 
 _MANY_EPOCHS = 1024  # a reader that is further behind hears of its losses in the last epochs only
 
@@ -40,6 +40,7 @@ class Cursor:
 
     policy: Policy
     origin: int  # position at which it subscribed
+    position: int  # samples written before the next one it is owed
     serial: int  # number of the next log entry it is owed
     epoch: int
     next: int  # absolute index of the next sample it is owed, in that epoch
@@ -71,7 +72,8 @@ class Outbox:
         self.overruns = 0
         self._log: deque[Entry] = deque()
         self._first_serial = 0
-        self._spans: dict[int, tuple[int, int]] = {}  # first and last + 1 index of epochs still of interest
+        # Of each epoch still of interest: first index, index after the last, samples written up to there.
+        self._spans: dict[int, tuple[int, int, int]] = {}
 
     # --- writing
 
@@ -79,7 +81,7 @@ class Outbox:
         """Start counting anew, from sample ``first``; returns the new epoch's number."""
         self.epoch += 1
         self.stop = first
-        self._spans[self.epoch] = (first, first)
+        self._spans[self.epoch] = (first, first, self.ring.stop)
         return self.epoch
 
     def write(
@@ -90,7 +92,10 @@ class Outbox:
         lost: int = 0,
         reason: str = "overrun",
     ) -> None:
-        """Append a chunk, after ``lost`` samples that never reached the stream, for this ``reason``."""
+        """Append a chunk, after ``lost`` samples that never reached the stream, for this ``reason``.
+
+        The chunk must hold at least one sample where ``lost`` is not 0.
+        """
         room = self.ring.size // 2 or 1  # a chunk longer than the ring could never be read whole
         self.overruns += lost
         for at in range(0, len(data), room):
@@ -102,7 +107,7 @@ class Outbox:
             self.ring.write(self.ring.stop, part)
             self.stop += len(part)
             lost = 0
-        self._spans[self.epoch] = (self._spans[self.epoch][0], self.stop)
+        self._spans[self.epoch] = (self._spans[self.epoch][0], self.stop, self.ring.stop)
         while self._log and self._log[0].position < self.ring.start:
             self._log.popleft()
             self._first_serial += 1
@@ -122,7 +127,7 @@ class Outbox:
             if self.ring.stop - position >= wanted or entry.head.epoch != self.epoch:
                 break
             serial, position, index = serial - 1, entry.position, entry.head.start
-        return Cursor(policy, position, serial, current, index)
+        return Cursor(policy, position, position, serial, current, index)
 
     def _resume(self, policy: Policy, epoch: int, start: int) -> Cursor:
         """Cursor of a reader that comes back and has everything before ``start``."""
@@ -135,8 +140,9 @@ class Outbox:
         if serial < self._first_serial + len(self._log):
             entry = self._log[serial - self._first_serial]
             # What the ring has lost since counts as offered: the reader will be told.
-            position = entry.position + (start - entry.head.start if entry.head.epoch == epoch else 0)
-        return Cursor(policy, position, serial, epoch, start)
+            gone = start - entry.head.start + (entry.lost if start < entry.head.start else 0)
+            position = entry.position + (gone if entry.head.epoch == epoch else 0)
+        return Cursor(policy, position, position, serial, epoch, start)
 
     def backlog(self, cursor: Cursor) -> int:
         """Samples written that were not yet sent to a reader."""
@@ -176,6 +182,7 @@ class Outbox:
             )
             views = self.ring.segments(entry.position + inside, entry.position + head.count)
             cursor.serial += 1
+            cursor.position = entry.position + head.count
             cursor.next = head.start + head.count
             cursor.sent += part.count
             yield part, [np.ascontiguousarray(v).reshape(-1).view(np.uint8) for v in views]
@@ -192,23 +199,23 @@ class Outbox:
         """Losses between a cursor and the entry it is about to get."""
         epoch, start = entry.head.epoch, entry.head.start
         while cursor.epoch < epoch:
-            _, end = self._spans.get(cursor.epoch, (0, 0))
-            if cursor.next < end:
-                yield self._dropped(cursor, end)
+            _, end, position = self._spans.get(cursor.epoch, (0, 0, cursor.position))
+            yield from self._dropped(cursor, end, position)
             cursor.epoch += 1
-            cursor.next, _ = self._spans.get(cursor.epoch, (0, 0))
-        if cursor.next < start - entry.lost:
-            yield self._dropped(cursor, start - entry.lost)
+            cursor.next = self._spans.get(cursor.epoch, (0, 0, 0))[0]
+        yield from self._dropped(cursor, start - entry.lost, entry.position)
         if cursor.next < start:
-            yield Lost(epoch, cursor.next, start, entry.reason), None
+            yield Lost(epoch, cursor.next, start, entry.reason, 0), None
             cursor.next = start
 
     @staticmethod
-    def _dropped(cursor: Cursor, stop: int) -> tuple[Lost, None]:
-        lost = Lost(cursor.epoch, cursor.next, stop)
-        cursor.sent += stop - cursor.next
-        cursor.next = stop
-        return lost, None
+    def _dropped(cursor: Cursor, stop: int, position: int) -> Iterator[tuple[Lost, None]]:
+        """Loss of everything up to index ``stop``; ``position`` samples were written up to there."""
+        count = position - cursor.position
+        if count > 0 and cursor.next < stop:
+            yield Lost(cursor.epoch, cursor.next, stop, DROPPED, count), None
+            cursor.sent += count
+            cursor.position, cursor.next = position, stop
 
     def unread_room(self, cursor: Cursor) -> int:
         """Samples that can still be written before one that a reader has not taken is overwritten."""

@@ -74,13 +74,15 @@ class Lost(StreamMessage, frozen=True, tag="lost"):
     """Samples ``[start, stop)`` will not come.
 
     ``reason`` is ``"dropped"`` where this connection lost them; anything else, such as ``"overrun"``,
-    happened before the stream and is not counted against the connection.
+    happened before the stream. ``count`` of them were written to the stream and count against the
+    connection; fewer than the range is long where there were overruns in it as well.
     """
 
     epoch: int
     start: int
     stop: int
-    reason: str = DROPPED
+    reason: str
+    count: int
 
 
 class Tip(StreamMessage, frozen=True, tag="tip"):

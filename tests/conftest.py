@@ -1,0 +1,66 @@
+"""What all tests share: no test leaves a thread, a process or a shared-memory segment behind."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+SHARED_MEMORY = Path("/dev/shm")
+PATIENCE = 10.0
+
+
+def until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
+    """Wait until a condition holds; fail where it does not in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not true within {timeout:g} s: {condition}")
+        time.sleep(0.01)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., None]:
+    """`until`, for tests that do not import this file."""
+    return until
+
+
+def _threads() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if not t.name.startswith(("pydevd", "asyncio_"))}
+
+
+def _children() -> set[psutil.Process]:
+    return {p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE}
+
+
+def _segments() -> set[str]:
+    return {p.name for p in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves something behind. Session-wide things, such as the browser's, are there before."""
+    if "browser" in request.node.path.parts:
+        yield  # a browser starts and ends processes as it likes; its fixtures end it as a whole
+        return
+    before = _threads(), _children(), _segments()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE
+    while any(left := [_threads() - before[0], _children() - before[1], _segments() - before[2]]):
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: threads, processes, shared memory: {left}")
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def jupyter_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty Jupyter folders, so that no test meets or changes a user's keys."""
+    for name in ("DATA", "CONFIG", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / f"jupyter-{name.lower()}"))
+    return tmp_path / "jupyter-data"

@@ -1,0 +1,186 @@
+"""Streams over real, encrypted sockets: complete, in order, and honest about losses."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from pyacq_lab.errors import HostUnreachable, LifecycleError, StreamMismatch
+from pyacq_lab.model.chunk import Chunk, Gap, concatenate
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.transport.inputs import InputStream
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.outputs import OutputStream
+
+SPEC = StreamSpec.of("<f4", shape=(-1, 3), sample_rate=1000.0, units="mV", buffer_size=2000)
+
+
+@pytest.fixture
+def output(server, client):
+    made = OutputStream(
+        server.reactor, node="n", port="out", keys=server.keys, allow=lambda key: key == client.keys.public
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def read(client, output):
+    made: list[InputStream] = []
+
+    def read(**options) -> InputStream:
+        made.append(InputStream(client.reactor, output.address, **({"keys": client.keys} | options)))
+        return made[-1]
+
+    yield read
+    for one in made:
+        one.close()
+
+
+def samples(start: int, count: int) -> np.ndarray:
+    return (np.arange(start, start + count)[:, None] * 3 + np.arange(3)).astype("<f4")
+
+
+def take(stream: InputStream, until_index: int, timeout: float = 5.0) -> list[Chunk | Gap]:
+    items = []
+    while not items or items[-1].stop < until_index:
+        item = stream.recv(timeout)
+        if item is None:
+            pytest.fail(f"nothing after {items[-1].stop if items else 0} of {until_index}")
+        items.append(item)
+    return items
+
+
+def test_a_lossless_reader_gets_every_sample_of_a_source_that_waits(output, read) -> None:
+    output.configure(SPEC)
+    stream = read(policy="lossless")
+    assert stream.wait_opened() == SPEC
+    output.begin()
+
+    def feed() -> None:
+        for at in range(0, 30_000, 90):
+            while not output.wait_room(90, 1.0):
+                continue
+            output.write(samples(at, 90), time_ns=at)
+        output.end()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    items = take(stream, 29_970)
+    feeder.join()
+    np.testing.assert_array_equal(concatenate(items), samples(0, 30_060)[: items[-1].stop])
+    assert all(c.time_ns == c.start for c in items)
+    ledger = stream.ledger()
+    assert (ledger.received, ledger.dropped, ledger.pending) == (30_060, 0, 0)
+
+
+def test_a_stalled_reader_never_delays_the_writer_and_learns_what_it_lost(output, read) -> None:
+    output.configure(SPEC)
+    stalled = read(policy="lossless")
+    stalled.wait_opened()
+    output.begin()
+    for at in range(0, 10_000, 100):
+        output.write(samples(at, 100))
+    items = take(stalled, 10_000)
+    gaps = [i for i in items if isinstance(i, Gap)]
+    assert gaps
+    for before, after in zip(items, items[1:], strict=False):
+        assert before.stop == after.start
+    ledger = stalled.ledger()
+    assert ledger.sent == 10_000 == ledger.received + ledger.dropped
+    assert ledger.dropped == sum(len(g) for g in gaps)
+
+
+def test_a_live_view_gets_the_newest_and_counts_the_rest(output, read, until) -> None:
+    output.configure(SPEC)
+    view = read(policy="latest")
+    view.wait_opened()
+    output.begin()
+    for at in range(0, 20_000, 100):
+        output.write(samples(at, 100))
+    items = take(view, 20_000)
+    assert isinstance(items[-1], Chunk)
+    assert items[-1].stop == 20_000
+    ledger = view.ledger()
+    assert ledger.received + ledger.dropped == 20_000
+    assert ledger.dropped > 0
+
+
+def test_start_and_stop_make_epochs_that_begin_at_zero(output, read) -> None:
+    output.configure(SPEC)
+    stream = read()
+    stream.wait_opened()
+    for epoch in range(3):
+        output.begin()
+        output.write(samples(0, 50))
+        output.end()
+        item = stream.recv(5)
+        assert (item.epoch, item.start, item.stop) == (epoch, 0, 50)
+    assert stream.offered() == 150 == stream.dealt_with
+    assert not stream.running
+
+
+def test_a_reader_may_come_before_the_stream_is_configured(output, read) -> None:
+    stream = read()
+    with pytest.raises(HostUnreachable, match="not configured"):
+        stream.wait_opened(0.3)
+    output.configure(SPEC)
+    assert stream.wait_opened() == SPEC
+
+
+def test_a_reader_without_the_key_hears_nothing(output, read, caplog) -> None:
+    output.configure(SPEC)
+    with pytest.raises(HostUnreachable, match="refuses this side's key"):
+        read(keys=KeyPair.generate()).wait_opened(0.5)
+    assert "refused a connection" in caplog.text
+
+
+def test_a_stream_that_becomes_another_one_is_not_mistaken_for_the_old(output, read) -> None:
+    output.configure(SPEC)
+    stream = read()
+    stream.wait_opened()
+    output.configure(SPEC.replace(units="uV"))
+    with pytest.raises(StreamMismatch, match="units 'mV' != 'uV'"):
+        stream.recv(5)
+
+
+def test_wrong_samples_are_refused_and_change_nothing(output, read) -> None:
+    with pytest.raises(LifecycleError, match="not configured"):
+        output.write(samples(0, 1))
+    output.configure(SPEC)
+    output.begin()
+    for wrong in (np.zeros((5, 2), "f4"), np.zeros(5, "f4"), np.zeros((5, 3), "c8")):
+        with pytest.raises(StreamMismatch, match="float32"):
+            output.write(wrong)
+    with pytest.raises(LifecycleError, match="running"):
+        output.configure(SPEC.replace(units="uV"))
+    assert output.status().stop == 0
+
+
+def test_readers_that_leave_are_forgotten(output, read, until) -> None:
+    output.configure(SPEC)
+    streams = [read() for _ in range(8)]
+    for stream in streams:
+        stream.wait_opened()
+    assert output.status().readers == 8
+    for stream in streams:
+        stream.close()
+    until(lambda: output.status().readers == 0)
+    output.begin()
+    assert output.wait_room(100, 0.0)
+
+
+def test_structured_and_big_endian_samples(server, client, read, output) -> None:
+    dtype = np.dtype([("t", ">i8"), ("code", "u1")])
+    output.configure(StreamSpec.of(dtype, shape=(-1,), sample_rate=10.0, streamtype="event"))
+    stream = read()
+    stream.wait_opened()
+    output.begin()
+    data = np.array([(1, 2), (3, 4)], dtype)
+    output.write(data)
+    chunk = stream.recv(5)
+    assert chunk.data.dtype == dtype
+    np.testing.assert_array_equal(chunk.data, data)
+    assert not chunk.data.flags.writeable
