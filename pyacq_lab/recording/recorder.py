@@ -33,6 +33,11 @@ from pyacq_lab.recording.zarr_layout import ArrayLayout, chunk_rows, write_group
 LARGEST_CHUNK = 16 * 2**20
 """Bytes per chunk of an array at most: what a reader must read to see a single sample."""
 
+ARRAYS_EVERY_NS = 1_000_000_000
+"""Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
+(1.7 ms on ext4), so that `run.json`, one file for all streams, says what is acknowledged, and the arrays'
+own metadata follow for those who know Zarr only."""
+
 TIME_EVERY_NS = 10_000_000_000
 """Between two times of samples in the journal; enough for a fit of the device's clock against the host's."""
 
@@ -63,8 +68,8 @@ class Recorder(Sink):
 
     Every start appends a new segment to each stream; a new epoch does so too. Gaps keep their place: they
     are noted in the journal, and their samples have rows without data. After a SIGKILL at any moment, all
-    that `flush` had acknowledged is there, and other programs can read it while it grows: see `manifest`
-    and `SegmentWriter` for how.
+    that `flush` had acknowledged is there. Others can read it while it grows: `open_run` up to the last
+    `flush`, what knows Zarr only up to a second behind. See `manifest` and `SegmentWriter` for how.
     """
 
     settings_type = RecorderSettings
@@ -77,6 +82,7 @@ class Recorder(Sink):
         self._manifest = Manifest()
         self._tracks: dict[str, _Track] = {}
         self._is_changed = False
+        self._arrays_ns = 0
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -133,8 +139,14 @@ class Recorder(Sink):
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was."""
         with self._explained():
-            if any(track.acknowledge() for track in self._tracks.values()) or self._is_changed:
+            has_new_rows = [track.acknowledge() for track in self._tracks.values()]
+            if any(has_new_rows) or self._is_changed:
                 self._publish("recording")
+            now_ns = self.clock.now_ns()
+            if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
+                self._arrays_ns = now_ns
+                for track in self._tracks.values():
+                    track.publish()
         return {
             n: t.entry.segments[-1].acknowledged for n, t in self._tracks.items() if t.segment is not None
         }
@@ -209,7 +221,14 @@ class Recorder(Sink):
         )
         folder = f"{stream_folder(name)}/{number}"
         entry.segments.append(
-            SegmentEntry(folder=folder, spec=entry.spec, epoch=epoch, start=start, acknowledged=start)
+            SegmentEntry(
+                folder=folder,
+                spec=entry.spec,
+                chunk_rows=track.layout.chunk_rows,
+                epoch=epoch,
+                start=start,
+                acknowledged=start,
+            )
         )
         self._is_changed = True
         return track.segment
@@ -273,6 +292,11 @@ class _Track:
         segment = self.entry.segments[-1]
         segment.acknowledged = segment.start + self.segment.acknowledge()
         return True
+
+    def publish(self) -> None:
+        """Let other programs see the rows that are acknowledged."""
+        if self.segment is not None:
+            self.segment.publish()
 
     def finish(self) -> None:
         """Acknowledge all rows of the segment, and close its files whatever happens."""
