@@ -198,6 +198,14 @@ def test_the_end_is_acknowledged_at_stop(recorder, run_folder):
     assert open_run(run_folder)["a"].stop == 3
 
 
+def test_opening_again_stops_what_was_open(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.open({"a": SPEC})
+    recorder.write(chunk(3, 5), "a")
+    recorder.flush()
+    assert [(s.start, s.stop) for s in open_run(run_folder).segments("a")] == [(0, 3), (3, 5)]
+
+
 def test_streams_may_change_between_starts(recorder, run_folder):
     recorder.write(chunk(0, 3), "a")
     recorder.close()
@@ -214,6 +222,7 @@ def test_path_is_filled_in(tmp_path):
     recorder = recorder_of(tmp_path / "deep" / "run_{date}_{time}")
     recorder.open({})
     recorder.close()
+    assert open_run(recorder.folder).state == "stopped"
     assert recorder.folder == tmp_path / "deep" / "run_2023-11-14_22-13-20"
 
 
