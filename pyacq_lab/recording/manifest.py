@@ -41,13 +41,14 @@ class SegmentEntry(msgspec.Struct, kw_only=True):
         The array's folder, from the run folder, with ``/``.
     spec : StreamSpec
         What the stream was then.
+    chunk_rows : int
+        Rows per chunk of the array.
     epoch : int
         The stream's epoch.
     start : int
         Absolute index of the first row.
     acknowledged : int
-        Absolute index up to which every row was safe when this was written. The array's own shape is never
-        less, and just as safe.
+        Absolute index up to which every row is safe; the array's own shape may be a second behind.
     time_index, time_ns, uncertainty_ns : int
         Sample ``time_index``, the first one written, was acquired at ``time_ns`` (ns since 1970 UTC by the
         producing host's clock; 0: unknown) with this half-width of uncertainty (-1: unknown).
@@ -57,6 +58,7 @@ class SegmentEntry(msgspec.Struct, kw_only=True):
 
     folder: str
     spec: StreamSpec
+    chunk_rows: int
     epoch: int
     start: int
     acknowledged: int

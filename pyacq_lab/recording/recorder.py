@@ -18,23 +18,14 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording.manifest import (
-    GapLine,
-    Manifest,
-    SegmentEntry,
-    StreamEntry,
-    TimeLine,
-    stream_folder,
-    write_manifest,
-)
-from pyacq_lab.recording.segment import SegmentWriter
-from pyacq_lab.recording.zarr_layout import ArrayLayout, chunk_rows, write_group
+from pyacq_lab.recording.manifest import Manifest, StreamEntry, write_manifest
+from pyacq_lab.recording.track import Track
+from pyacq_lab.recording.zarr_layout import write_group
 
-LARGEST_CHUNK = 16 * 2**20
-"""Bytes per chunk of an array at most: what a reader must read to see a single sample."""
-
-TIME_EVERY_NS = 10_000_000_000
-"""Between two times of samples in the journal; enough for a fit of the device's clock against the host's."""
+ARRAYS_EVERY_NS = 1_000_000_000
+"""Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
+(1.7 ms on ext4), so that `run.json`, one file for all streams, says what is acknowledged, and the arrays'
+own metadata follow for those who know Zarr only."""
 
 
 class RecorderSettings(Settings):
@@ -63,8 +54,8 @@ class Recorder(Sink):
 
     Every start appends a new segment to each stream; a new epoch does so too. Gaps keep their place: they
     are noted in the journal, and their samples have rows without data. After a SIGKILL at any moment, all
-    that `flush` had acknowledged is there, and other programs can read it while it grows: see `manifest`
-    and `SegmentWriter` for how.
+    that `flush` had acknowledged is there. Others can read it while it grows: `open_run` up to the last
+    `flush`, what knows Zarr only up to a second behind. See `manifest` and `SegmentWriter` for how.
     """
 
     settings_type = RecorderSettings
@@ -75,8 +66,8 @@ class Recorder(Sink):
         super().__init__(settings)
         self.folder: Path | None = None
         self._manifest = Manifest()
-        self._tracks: dict[str, _Track] = {}
-        self._is_changed = False
+        self._tracks: dict[str, Track] = {}
+        self._arrays_ns = 0
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -86,15 +77,17 @@ class Recorder(Sink):
         RecordingError
             The folder exists already or cannot be made.
         """
+        self.close()
+        settings = self.settings
         with self._explained():
-            if self.folder is None:
-                self._make_folder()
+            folder = self.folder = self.folder or self._make_folder()
             for name, spec in inputs.items():
                 entry = self._manifest.streams.setdefault(name, StreamEntry(spec=spec, segments=[]))
                 entry.spec = spec
-                self._tracks[name] = _Track(self._layout(spec), self._run_folder / stream_folder(name), entry)
-                write_group(self._tracks[name].folder)
-            self._publish("recording")
+                self._tracks[name] = Track(
+                    name, spec, folder, entry, chunk_seconds=settings.chunk_seconds, fsync=settings.fsync
+                )
+            self._write_manifest("recording")
 
     def write(self, chunk: Chunk, name: str) -> None:
         """Write one chunk to disk; it is acknowledged by the next `flush`.
@@ -107,41 +100,30 @@ class Recorder(Sink):
         if not len(chunk):
             return
         with self._explained():
-            segment = self._segment(name, chunk.epoch, chunk.start)
-            track = self._tracks[name]
-            if chunk.start < track.position:
-                raise RecordingError(
-                    f"{name!r}: chunk [{chunk.start}, {chunk.stop}) overlaps what was recorded up to "
-                    f"{track.position}"
-                )
-            if chunk.start > track.position:
-                track.skip(GapLine(track.position, chunk.start, "not announced"))
-            track.note_time(chunk)
-            segment.append(chunk.data)
+            self._track(name).write(chunk)
 
     def gap(self, gap: Gap, name: str) -> None:
         """Note a gap, and leave room for the samples that never came."""
         with self._explained():
-            self._segment(name, gap.epoch, gap.start)
-            track = self._tracks[name]
-            start = max(gap.start, track.position)
-            if gap.stop > start:
-                if gap.start > track.position:
-                    track.skip(GapLine(track.position, gap.start, "not announced"))
-                track.skip(GapLine(start, gap.stop, gap.reason))
+            self._track(name).gap(gap)
 
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was."""
         with self._explained():
-            if any(track.acknowledge() for track in self._tracks.values()) or self._is_changed:
-                self._publish("recording")
-        return {
-            n: t.entry.segments[-1].acknowledged for n, t in self._tracks.items() if t.segment is not None
-        }
+            has_new_rows = [track.acknowledge() for track in self._tracks.values()]
+            if any(has_new_rows):
+                self._write_manifest("recording")
+            now_ns = self.clock.now_ns()
+            if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
+                self._arrays_ns = now_ns
+                for track in self._tracks.values():
+                    track.publish()
+        told = {name: track.acknowledged for name, track in self._tracks.items()}
+        return {name: index for name, index in told.items() if index is not None}
 
     def close(self) -> None:
         """Acknowledge what there is and close the files."""
-        if not self._tracks:
+        if self.folder is None or self._manifest.state == "stopped":
             return
         with self._explained():
             with ExitStack() as last:
@@ -149,15 +131,9 @@ class Recorder(Sink):
                 for track in self._tracks.values():
                     last.callback(track.finish)
                 self._tracks = {}
-            self._publish("stopped")
+            self._write_manifest("stopped")
 
-    @property
-    def _run_folder(self) -> Path:
-        if self.folder is None:
-            raise RecordingError("the recorder was not opened: start it first")
-        return self.folder
-
-    def _make_folder(self) -> None:
+    def _make_folder(self) -> Path:
         now_ns = self.clock.now_ns()
         now = time.gmtime(now_ns // 1_000_000_000)
         names = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H-%M-%S", now)}
@@ -175,7 +151,6 @@ class Recorder(Sink):
             ) from None
         write_group(folder)
         write_group(folder / "streams")
-        self.folder = folder
         self._manifest = Manifest(
             started_ns=now_ns,
             host=platform.node(),
@@ -187,38 +162,22 @@ class Recorder(Sink):
             },
             streams={},
         )
+        return folder
 
-    def _layout(self, spec: StreamSpec) -> ArrayLayout:
-        return ArrayLayout(spec, chunk_rows(spec, self.settings.chunk_seconds, LARGEST_CHUNK))
+    def _track(self, name: str) -> Track:
+        try:
+            return self._tracks[name]
+        except KeyError:
+            known = ", ".join(self._tracks) or "none"
+            raise UnknownName(f"no stream {name!r} is being recorded (open: {known})") from None
 
-    def _segment(self, name: str, epoch: int, start: int) -> SegmentWriter:
-        """Segment that takes samples of this epoch, a new one where there is none."""
-        track = self._tracks.get(name)
-        if track is None:
-            raise UnknownName(
-                f"no stream {name!r} is being recorded (open: {', '.join(self._tracks) or 'none'})"
-            )
-        entry = track.entry
-        if track.segment is not None and entry.segments[-1].epoch == epoch:
-            return track.segment
-        track.finish()
-        number = len(entry.segments)
-        fsync = self.settings.fsync
-        track.segment = SegmentWriter(
-            track.folder / str(number), track.layout, sync_chunks=fsync != "never", sync_rows=fsync == "flush"
-        )
-        folder = f"{stream_folder(name)}/{number}"
-        entry.segments.append(
-            SegmentEntry(folder=folder, spec=entry.spec, epoch=epoch, start=start, acknowledged=start)
-        )
-        self._is_changed = True
-        return track.segment
-
-    def _publish(self, state: str) -> None:
+    def _write_manifest(self, state: str) -> None:
+        if self.folder is None:
+            raise RecordingError("there is no run folder yet: start the recorder first")
         self._manifest.state = state
-        is_synced = self.settings.fsync == "flush" or (self.settings.fsync == "chunk" and state == "stopped")
-        write_manifest(self._run_folder, self._manifest, sync=is_synced)
-        self._is_changed = False
+        fsync = self.settings.fsync
+        is_synced = fsync == "flush" or (fsync == "chunk" and state == "stopped")
+        write_manifest(self.folder, self._manifest, sync=is_synced)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -231,52 +190,3 @@ class Recorder(Sink):
             raise RecordingError(
                 f"cannot record into {where}: {error}. All that was acknowledged before is readable"
             ) from error
-
-
-class _Track:
-    """One stream while it is recorded."""
-
-    def __init__(self, layout: ArrayLayout, folder: Path, entry: StreamEntry) -> None:
-        self.layout = layout
-        self.folder = folder
-        self.entry = entry
-        self.segment: SegmentWriter | None = None
-        self._next_time_ns = 0
-
-    @property
-    def position(self) -> int:
-        """Absolute index after the last row written."""
-        return self.entry.segments[-1].start + (self.segment.rows if self.segment else 0)
-
-    def skip(self, line: GapLine) -> None:
-        """Leave room for a gap."""
-        if self.segment is not None:
-            self.segment.note(line)
-            self.segment.skip(line.stop - line.start)
-            self.entry.segments[-1].gaps += 1
-
-    def note_time(self, chunk: Chunk) -> None:
-        """Keep the time of the segment's first sample, and one more every now and then."""
-        if not chunk.time_ns or self.segment is None or chunk.time_ns < self._next_time_ns:
-            return
-        self._next_time_ns = chunk.time_ns + TIME_EVERY_NS
-        self.segment.note(TimeLine(chunk.start, chunk.time_ns, chunk.uncertainty_ns))
-        segment = self.entry.segments[-1]
-        if not segment.time_ns:
-            segment.time_index, segment.time_ns = chunk.start, chunk.time_ns
-            segment.uncertainty_ns = chunk.uncertainty_ns
-
-    def acknowledge(self) -> bool:
-        """Acknowledge all rows; True where there were new ones."""
-        if self.segment is None or not self.segment.is_dirty:
-            return False
-        segment = self.entry.segments[-1]
-        segment.acknowledged = segment.start + self.segment.acknowledge()
-        return True
-
-    def finish(self) -> None:
-        """Acknowledge all rows of the segment, and close its files whatever happens."""
-        segment, self.segment, self._next_time_ns = self.segment, None, 0
-        if segment is not None:
-            entry = self.entry.segments[-1]
-            entry.acknowledged = entry.start + segment.finish()

@@ -20,9 +20,9 @@ class SegmentWriter:
     """Append rows to a Zarr array so that a kill at any moment keeps every acknowledged one.
 
     Rows go to their place in the chunk's file by an unbuffered write: from then on they belong to the
-    operating system and outlive the process. `acknowledge` then lets the array's shape grow over them. A
-    chunk's file has its full size from the beginning (a hole on disk where nothing was written yet), so
-    that readers never meet half a chunk.
+    operating system and outlive the process. A chunk's file has its full size from the beginning (a hole on
+    disk where nothing was written yet), so that readers never meet half a chunk. `publish` lets the array's
+    shape grow over the rows, for programs that know Zarr only.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SegmentWriter:
         self._folder = folder
         self._sync_chunks = sync_chunks
         self._sync_rows = sync_rows
-        self._acknowledged = 0
+        self._acknowledged = self._published = 0
         self._is_sync_due = False
         self._chunk: io.FileIO | None = None
         folder.mkdir()
@@ -102,19 +102,23 @@ class SegmentWriter:
         _write_all(self._journal, memoryview(msgspec.json.encode(line) + b"\n"))
 
     def acknowledge(self) -> int:
-        """Let readers see all rows, and return how many there are."""
+        """Make all rows as durable as was asked for, and return how many there are."""
         if self.is_dirty:
             if self._sync_rows and self._chunk is not None:
                 os.fsync(self._chunk.fileno())
-            is_synced = self._sync_rows or self._is_sync_due
-            if is_synced:
+            if self._sync_rows or self._is_sync_due:
                 os.fsync(self._journal.fileno())
-            write_array(self._folder, self.layout, self.rows, sync=is_synced)
             self._acknowledged, self._is_sync_due = self.rows, False
         return self._acknowledged
 
+    def publish(self) -> None:
+        """Let the array's shape grow over all rows that are acknowledged."""
+        if self._published < self._acknowledged:
+            write_array(self._folder, self.layout, self._acknowledged, sync=self._sync_rows)
+            self._published = self._acknowledged
+
     def finish(self) -> int:
-        """Acknowledge all rows and close the files, these in any case; idempotent.
+        """Acknowledge and publish all rows, and close the files, these in any case; idempotent.
 
         Returns
         -------
@@ -123,7 +127,9 @@ class SegmentWriter:
         """
         try:
             self._close_chunk()
-            return self.acknowledge()
+            rows = self.acknowledge()
+            self.publish()
+            return rows
         finally:
             self._journal.close()
 

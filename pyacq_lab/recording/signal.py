@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import importlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from pyacq_lab.recording.manifest import (
     TimeLine,
     read_journal,
 )
-from pyacq_lab.recording.zarr_layout import ArrayLayout
+from pyacq_lab.recording.zarr_layout import ArrayLayout, read_rows
 
 
 class Signal:
@@ -49,7 +48,7 @@ class Signal:
         self.folder = run_folder / entry.folder
         self._entry = entry
         self._origin_ns = origin_ns
-        self._rows = _read_rows(self.folder)
+        self._rows = entry.acknowledged - entry.start
 
     @property
     def spec(self) -> StreamSpec:
@@ -176,13 +175,18 @@ class Signal:
             The files cannot be read.
         """
         start, stop = self._bounds(slice(start, stop))
+        layout = ArrayLayout(self.spec, self._entry.chunk_rows)
+        first = self.start
         try:
-            rows = self._array[start - self.start : stop - self.start]
+            return read_rows(
+                self.folder,
+                layout,
+                start - first,
+                stop - first,
+                lambda a, b: bool(self._is_missing(first + a, first + b).all()),
+            )
         except OSError as error:
             raise RecordingError(f"{self.folder} cannot be read: {error}") from error
-        if not ArrayLayout(self.spec, 1).is_bytes:
-            return np.asarray(rows, dtype=self.spec.np_dtype)  # Zarr gives them in the machine's byte order
-        return np.ascontiguousarray(rows).view(self.spec.np_dtype)[..., 0]
 
     def to_xarray(self) -> Any:
         """All samples as an `xarray.DataArray` with times (s), channel names and units; MissingDependency."""
@@ -219,13 +223,6 @@ class Signal:
     def _journal(self) -> list[JournalLine]:
         return read_journal(self.folder / JOURNAL)
 
-    @cached_property
-    def _array(self) -> Any:
-        # Here, so that listing a run does not load Zarr.
-        import zarr
-
-        return zarr.open_array(self.folder, mode="r")
-
     def _bounds(self, index: slice) -> tuple[int, int]:
         start = self.start if index.start is None else index.start
         stop = self.stop if index.stop is None else index.stop
@@ -241,14 +238,3 @@ class Signal:
         for gap in self.gaps:
             missing[max(0, gap.start - start) : max(0, gap.stop - start)] = True
         return missing
-
-
-def _read_rows(folder: Path) -> int:
-    """Rows that the array's metadata lets one see."""
-    path = folder / "zarr.json"
-    try:
-        return int(json.loads(path.read_bytes())["shape"][0])
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged: {error}") from error

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.manifest import replace_file
@@ -110,6 +112,39 @@ def chunk_rows(spec: StreamSpec, seconds: float, largest_nbytes: int) -> int:
     """Samples per chunk: those of so many seconds, fewer where they take too much room, at least one."""
     by_time = math.ceil(seconds * spec.sample_rate)
     return max(1, min(by_time, largest_nbytes // spec.sample_nbytes))
+
+
+def read_rows(
+    folder: Path, layout: ArrayLayout, start: int, stop: int, is_gap: Callable[[int, int], bool]
+) -> npt.NDArray[Any]:
+    """Rows ``[start, stop)`` straight from the chunks' files: no more is read than was asked for.
+
+    Where a chunk is not there and ``is_gap(start, stop)`` of its rows, they are NaN for floats, 0 for
+    others. Raises OSError where one that should be there is not, or is cut short.
+    """
+    spec, size = layout.spec, layout.chunk_rows
+    rows = np.zeros((stop - start, *spec.sample_shape), spec.np_dtype)
+    if layout.is_float:
+        rows[...] = np.nan
+    flat = rows.view(np.uint8).reshape(-1) if len(rows) else rows
+    at = start
+    while at < stop:
+        number, row = divmod(at, size)
+        end = min(stop, (number + 1) * size)
+        part = flat[(at - start) * spec.sample_nbytes : (end - start) * spec.sample_nbytes]
+        path = layout.chunk_path(folder, number)
+        try:
+            with path.open("rb") as file:
+                file.seek(row * spec.sample_nbytes)
+                n_read = file.readinto(part.data)
+        except FileNotFoundError:
+            if not is_gap(at, end):
+                raise
+            n_read = len(part)
+        if n_read < len(part):
+            raise OSError(f"{path} is cut short")
+        at = end
+    return rows
 
 
 def write_group(folder: Path) -> None:

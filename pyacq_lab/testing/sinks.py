@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -53,59 +54,62 @@ class SinkContract:
 
     def test_what_is_written_reads_back(self, tmp_path: Path) -> None:
         """Sample by sample, from the first index on, however it was cut; and `flush` says how far."""
-        sink, specs = self.ready(tmp_path), self.inputs()
-        sink.open(specs)
-        wanted = {name: self._write(sink, name, 12345, seed) for seed, name in enumerate(specs)}
-        sink.flush()
-        sink.close()
+        specs = self.inputs()
+        with closing(self.ready(tmp_path)) as sink:
+            sink.open(specs)
+            wanted = {name: self._write(sink, name, 12345, seed) for seed, name in enumerate(specs)}
+            sink.flush()
         for name, data in wanted.items():
             self._compare(self.read_back(tmp_path, name), [[(12345, data)]])
 
     def test_flush_acknowledges_what_was_written(self, tmp_path: Path) -> None:
         """Never more than that, never less than before."""
-        sink, specs = self.ready(tmp_path), self.inputs()
-        sink.open(specs)
-        sink.flush()
-        name, spec = next(iter(specs.items()))
-        data, before = random_samples(np.random.default_rng(0), spec, self.n_samples), 0
-        for cut in random_cuts(np.random.default_rng(0), len(data)):
-            sink.write(Chunk(cut.start, data[cut]), name)
-            acknowledged = sink.flush().get(name, 0)
-            check(before <= acknowledged <= cut.stop, f"{acknowledged} acknowledged of {cut.stop} written")
-            before = acknowledged
-        sink.close()
+        specs = self.inputs()
+        with closing(self.ready(tmp_path)) as sink:
+            sink.open(specs)
+            sink.flush()
+            name, spec = next(iter(specs.items()))
+            data, before = random_samples(np.random.default_rng(0), spec, self.n_samples), 0
+            for cut in random_cuts(np.random.default_rng(0), len(data)):
+                sink.write(Chunk(cut.start, data[cut]), name)
+                acknowledged = sink.flush().get(name, 0)
+                check(
+                    before <= acknowledged <= cut.stop, f"{acknowledged} acknowledged of {cut.stop} written"
+                )
+                before = acknowledged
 
     def test_a_gap_keeps_its_place(self, tmp_path: Path) -> None:
         """Samples on both sides stay where they were: nothing is joined over it."""
-        sink, specs = self.ready(tmp_path), self.inputs()
-        name = next(iter(specs))
-        sink.open(specs)
-        before = self._write(sink, name, 0, 1)
-        sink.gap(Gap(len(before), len(before) + 77), name)
-        after = self._write(sink, name, len(before) + 77, 2)
-        sink.close()
+        specs = self.inputs()
+        with closing(self.ready(tmp_path)) as sink:
+            name = next(iter(specs))
+            sink.open(specs)
+            before = self._write(sink, name, 0, 1)
+            sink.gap(Gap(len(before), len(before) + 77), name)
+            after = self._write(sink, name, len(before) + 77, 2)
         self._compare(self.read_back(tmp_path, name), [[(0, before), (len(before) + 77, after)]])
 
     def test_it_starts_and_stops_many_times(self, tmp_path: Path) -> None:
         """No start touches what an earlier one wrote; closing twice or before opening is harmless."""
-        sink, specs = self.ready(tmp_path), self.inputs()
-        sink.close()
-        name = next(iter(specs))
-        wanted: list[Pieces] = []
-        for seed in range(3):
-            sink.open(specs)
-            wanted.append([(0, self._write(sink, name, 0, seed))])
+        specs = self.inputs()
+        with closing(self.ready(tmp_path)) as sink:
             sink.close()
-            sink.close()
+            name = next(iter(specs))
+            wanted: list[Pieces] = []
+            for seed in range(3):
+                sink.open(specs)
+                wanted.append([(0, self._write(sink, name, 0, seed))])
+                sink.close()
+                sink.close()
         self._compare(self.read_back(tmp_path, name), wanted)
 
     def test_a_new_epoch_is_not_joined(self, tmp_path: Path) -> None:
         """Indices that start again from 0 are another recording."""
-        sink, specs = self.ready(tmp_path), self.inputs()
-        name = next(iter(specs))
-        sink.open(specs)
-        wanted: list[Pieces] = [[(0, self._write(sink, name, 0, epoch, epoch))] for epoch in range(2)]
-        sink.close()
+        specs = self.inputs()
+        with closing(self.ready(tmp_path)) as sink:
+            name = next(iter(specs))
+            sink.open(specs)
+            wanted: list[Pieces] = [[(0, self._write(sink, name, 0, epoch, epoch))] for epoch in range(2)]
         self._compare(self.read_back(tmp_path, name), wanted)
 
     def _write(self, sink: Sink, name: str, start: int, seed: int, epoch: int = 0) -> npt.NDArray[Any]:

@@ -1,0 +1,270 @@
+"""What the recorder writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import resource
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import zarr
+
+from pyacq_lab.errors import ConfigurationError, RecordingError, StreamMismatch, UnknownName
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.testing import ManualClock
+
+SPEC = StreamSpec(shape=(-1, 2), sample_rate=100.0, units="V")
+
+
+def recorder_of(path, **settings):
+    recorder = Recorder(Recorder.settings_type.checked(path=str(path), **settings))
+    recorder.clock = ManualClock()
+    return recorder
+
+
+def samples(start, stop):
+    return np.arange(2.0 * start, 2.0 * stop).reshape(-1, 2)
+
+
+def chunk(start, stop, **fields):
+    return Chunk(start, samples(start, stop), **fields)
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    recorder = recorder_of(tmp_path / "run", chunk_seconds=0.1)
+    recorder.open({"a": SPEC})
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def run_folder(tmp_path, recorder):
+    return tmp_path / "run"
+
+
+def test_flush_says_how_far_and_other_programs_see_that_far(recorder, run_folder):
+    assert recorder.flush() == {}
+    for stop in (3, 10, 25):
+        start = {3: 0, 10: 3, 25: 10}[stop]
+        recorder.write(chunk(start, stop), "a")
+        recorder.clock.advance(1.0)
+        assert recorder.flush() == {"a": stop}
+        array = zarr.open_array(run_folder / "streams/a/0", mode="r")
+        np.testing.assert_array_equal(array[:], samples(0, stop))
+        assert open_run(run_folder)["a"].stop == stop
+
+
+def test_flush_acknowledges_every_stream(tmp_path):
+    recorder = recorder_of(tmp_path / "run")
+    recorder.open({"a": SPEC, "b": SPEC, "c": SPEC})
+    for name in "abc":
+        recorder.write(chunk(0, 4), name)
+    assert recorder.flush() == {"a": 4, "b": 4, "c": 4}
+    recorder.write(chunk(4, 5), "b")
+    assert recorder.flush() == {"a": 4, "b": 5, "c": 4}
+    recorder.close()
+
+
+def test_rows_that_are_not_acknowledged_are_not_shown(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.flush()
+    recorder.write(chunk(3, 30), "a")
+    assert open_run(run_folder)["a"].stop == 3
+
+
+def test_flush_touches_nothing_where_nothing_is_new(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.flush()
+    before = {p: p.stat().st_mtime_ns for p in run_folder.rglob("*")}
+    assert recorder.flush() == {"a": 3}
+    assert {p: p.stat().st_mtime_ns for p in run_folder.rglob("*")} == before
+
+
+def test_chunks_on_disk_have_their_full_size_from_the_start(recorder, run_folder):
+    recorder.write(chunk(0, 11), "a")
+    sizes = [p.stat().st_size for p in sorted((run_folder / "streams/a/0/c").rglob("0"))[::-1] if p.is_file()]
+    assert sizes == [160, 160]
+
+
+def test_gaps_are_noted_and_hold_their_place(recorder, run_folder):
+    recorder.write(chunk(0, 13), "a")
+    recorder.gap(Gap(13, 47, reason="overrun"), "a")
+    recorder.write(chunk(47, 50), "a")
+    recorder.gap(Gap(50, 60), "a")
+    recorder.close()
+    signal = open_run(run_folder)["a"]
+    assert signal.gaps == (Gap(13, 47, reason="overrun"), Gap(50, 60))
+    wanted = samples(0, 60)
+    wanted[13:47] = wanted[50:] = np.nan
+    np.testing.assert_array_equal(signal.data, wanted)
+    np.testing.assert_array_equal(zarr.open_array(signal.folder, mode="r")[:], wanted)
+    # Chunks that lie in the gap as a whole take no room.
+    assert not (signal.folder / "c/2").exists()
+
+
+def test_a_jump_without_a_gap_is_one(recorder, run_folder):
+    recorder.write(chunk(0, 5), "a")
+    recorder.write(chunk(8, 10), "a")
+    recorder.gap(Gap(12, 14, reason="dropped"), "a")
+    recorder.flush()
+    reasons = [(g.start, g.stop, g.reason) for g in open_run(run_folder)["a"].gaps]
+    assert reasons == [(5, 8, "not announced"), (10, 12, "not announced"), (12, 14, "dropped")]
+
+
+def test_a_gap_comes_first(recorder, run_folder):
+    recorder.gap(Gap(100, 103), "a")
+    recorder.write(chunk(103, 105, time_ns=10**18), "a")
+    recorder.flush()
+    signal = open_run(run_folder)["a"]
+    assert (signal.start, signal.stop, signal.gaps) == (100, 105, (Gap(100, 103),))
+    assert signal.times[3] == pytest.approx((10**18 - open_run(run_folder).manifest().started_ns) / 1e9)
+
+
+def test_a_gap_that_is_known_already_is_not_counted_twice(recorder, run_folder):
+    recorder.write(chunk(0, 5), "a")
+    recorder.gap(Gap(5, 8), "a")
+    recorder.gap(Gap(3, 8), "a")
+    recorder.write(chunk(8, 9), "a")
+    recorder.flush()
+    assert open_run(run_folder)["a"].gaps == (Gap(5, 8),)
+
+
+def test_a_gap_of_a_century_takes_no_room(recorder, run_folder):
+    recorder.write(chunk(0, 5), "a")
+    far = 2**53 + 7
+    recorder.gap(Gap(5, far), "a")
+    recorder.write(Chunk(far, samples(7, 10)), "a")
+    assert recorder.flush() == {"a": far + 3}
+    signal = open_run(run_folder)["a"]
+    np.testing.assert_array_equal(signal[far : far + 3], samples(7, 10))
+    assert sum(p.stat().st_size for p in run_folder.rglob("*") if p.is_file()) < 10_000
+
+
+def test_what_was_recorded_is_not_overwritten(recorder):
+    recorder.write(chunk(0, 5), "a")
+    with pytest.raises(RecordingError, match=r"chunk \[4, 6\) overlaps what was recorded up to 5"):
+        recorder.write(chunk(4, 6), "a")
+
+
+@pytest.mark.parametrize("data", [np.zeros((3, 2), "f4"), np.zeros((3, 3)), np.zeros(3)], ids=str)
+def test_samples_unlike_the_spec_are_refused(recorder, data):
+    with pytest.raises(StreamMismatch, match="announced as float64"):
+        recorder.write(Chunk(0, data), "a")
+
+
+def test_an_unknown_stream_is_refused(recorder):
+    with pytest.raises(UnknownName, match=r"no stream 'b' is being recorded \(open: a\)"):
+        recorder.write(chunk(0, 1), "b")
+
+
+def test_run_json_tells_it_all(recorder, run_folder):
+    recorder.write(chunk(7, 9, time_ns=10**18, uncertainty_ns=5, epoch=3), "a")
+    recorder.flush()
+    told = json.loads((run_folder / "run.json").read_text())
+    assert (told["format"], told["version"], told["state"]) == ("pyacq_lab run", 1, "recording")
+    assert {"pyacq_lab", "python", "numpy"} <= told["software"].keys()
+    segment = told["streams"]["a"]["segments"][0]
+    assert segment["spec"]["units"] == "V"
+    known = {
+        "epoch": 3,
+        "start": 7,
+        "acknowledged": 9,
+        "time_index": 7,
+        "time_ns": 10**18,
+        "uncertainty_ns": 5,
+    }
+    assert segment.items() >= known.items()
+    recorder.close()
+    assert json.loads((run_folder / "run.json").read_text())["state"] == "stopped"
+
+
+def test_times_are_kept_now_and_then(recorder, run_folder):
+    for second in range(25):
+        at = 100 * second
+        recorder.write(chunk(at, at + 100, time_ns=10**18 + second * 1_000_100_000, uncertainty_ns=9), "a")
+    recorder.flush()
+    times = open_run(run_folder)["a"].sample_times
+    assert times[:, 0].tolist() == [0, 1000, 2000]
+    assert times[2].tolist() == [2000, 10**18 + 20 * 1_000_100_000, 9]
+
+
+def test_the_end_is_acknowledged_at_stop(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.close()
+    assert open_run(run_folder)["a"].stop == 3
+
+
+def test_opening_again_stops_what_was_open(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.open({"a": SPEC})
+    recorder.write(chunk(3, 5), "a")
+    recorder.flush()
+    assert [(s.start, s.stop) for s in open_run(run_folder).segments("a")] == [(0, 3), (3, 5)]
+
+
+def test_streams_may_change_between_starts(recorder, run_folder):
+    recorder.write(chunk(0, 3), "a")
+    recorder.close()
+    other = StreamSpec.of("<i2", shape=(-1, 1), sample_rate=10.0)
+    recorder.open({"a": other, "b": SPEC})
+    recorder.write(Chunk(0, np.array([[7]], "<i2")), "a")
+    recorder.flush()
+    first, second = open_run(run_folder).segments("a")
+    assert (first.spec, second.spec) == (SPEC, other)
+    np.testing.assert_array_equal(second.raw(), [[7]])
+
+
+def test_path_is_filled_in(tmp_path):
+    recorder = recorder_of(tmp_path / "deep" / "run_{date}_{time}")
+    recorder.open({})
+    recorder.close()
+    assert open_run(recorder.folder).state == "stopped"
+    assert recorder.folder == tmp_path / "deep" / "run_2023-11-14_22-13-20"
+
+
+def test_a_run_is_never_overwritten(recorder, run_folder):
+    with pytest.raises(RecordingError, match="exists already and is never overwritten"):
+        recorder_of(run_folder).open({"a": SPEC})
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match=r"cannot record into .*file"):
+        recorder_of(tmp_path / "file" / "run").open({"a": SPEC})
+
+
+@contextmanager
+def disk_of(nbytes):
+    """No file may grow beyond this: the nearest to a full disk that needs no privileges."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_an_error_and_all_before_is_readable(tmp_path):
+    recorder = recorder_of(tmp_path / "run", chunk_seconds=100.0)
+    recorder.open({"a": SPEC, "b": SPEC.replace(sample_rate=1.0)})
+    recorder.write(chunk(0, 10), "a")
+    recorder.write(chunk(0, 3), "b")
+    recorder.flush()
+    with disk_of(4096), pytest.raises(RecordingError, match=r"cannot record into .*run: .*File too large"):
+        recorder.write(chunk(10, 3000), "a")
+    recorder.close()
+    run = open_run(tmp_path / "run")
+    got = run["a"].data
+    assert len(got) >= 10
+    np.testing.assert_array_equal(got, samples(0, len(got)))
+    np.testing.assert_array_equal(run["b"].data, samples(0, 3))
+
+
+@pytest.mark.parametrize("settings", [{"chunk_seconds": 0}, {"fsync": "sometimes"}, {"path": ""}], ids=str)
+def test_refused_settings(settings):
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        Recorder.settings_type.checked(**settings)

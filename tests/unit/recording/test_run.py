@@ -1,0 +1,184 @@
+"""Reading runs: labels, times, gaps, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from pyacq_lab.errors import MissingDependency, RecordingError, SamplesGone, UnknownName
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording.manifest import JOURNAL, stream_folder
+from pyacq_lab.testing import ManualClock
+
+RAW = np.arange(60, dtype="<i2").reshape(20, 3)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """One stream of integers with a scale and a gap; started twice another of floats; one without samples."""
+    clock = ManualClock()
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
+    recorder.clock = clock
+    ints = StreamSpec.of(
+        "<i2",
+        shape=(-1, 3),
+        sample_rate=10.0,
+        units="mV",
+        scale=0.5,
+        offset=1.0,
+        channel_names=["x", "y", "z"],
+    )
+    floats = StreamSpec.of("<f4", shape=(-1, 1), sample_rate=10.0)
+    clock.advance(2.0)
+    recorder.open({"ints": ints, "floats": floats, "none": floats})
+    now = clock.now_ns() + 500_000_000
+    recorder.write(Chunk(100, RAW[:5], time_ns=now, uncertainty_ns=1000), "ints")
+    recorder.gap(Gap(105, 110), "ints")
+    recorder.write(Chunk(110, RAW[10:], time_ns=now + 10**9), "ints")
+    recorder.write(Chunk(0, np.ones((4, 1), "f4")), "floats")
+    recorder.close()
+    recorder.open({"floats": floats})
+    recorder.write(Chunk(0, np.zeros((2, 1), "f4")), "floats")
+    recorder.close()
+    return open_run(tmp_path / "run")
+
+
+def test_labels(run):
+    signal = run["ints"]
+    assert (signal.units, signal.sample_rate, signal.channel_names) == ("mV", 10.0, ("x", "y", "z"))
+    assert (signal.start, signal.stop, len(signal), signal.duration) == (100, 120, 20, 2.0)
+    assert signal.uncertainty == 1e-6
+    assert np.isnan(run["floats", 0].uncertainty)
+
+
+def test_data_is_in_units_with_nan_in_gaps(run):
+    wanted = RAW * 0.5 + 1.0
+    wanted[5:10] = np.nan
+    np.testing.assert_array_equal(run["ints"].data, wanted)
+    np.testing.assert_array_equal(run["ints"][103:112], wanted[3:12])
+    np.testing.assert_array_equal(run["ints"][:101], wanted[:1])
+    assert run["ints"][110:110].shape == (0, 3)
+
+
+def test_raw_is_what_was_written(run):
+    got = run["ints"].raw(110, 120)
+    np.testing.assert_array_equal(got, RAW[10:])
+    assert got.dtype == np.dtype("<i2")
+    assert run["floats", 0].data.dtype == np.float32
+
+
+def test_masked(run):
+    got = run["ints"].masked(104, 111)
+    assert got.dtype == np.dtype("<i2")
+    np.testing.assert_array_equal(got.mask[:, 0], [False, *[True] * 5, False])
+    np.testing.assert_array_equal(got.compressed(), np.concatenate([RAW[4], RAW[10]]))
+
+
+def test_times_count_from_the_start_of_the_run(run):
+    np.testing.assert_allclose(run["ints"].times, 0.5 + np.arange(20) / 10, rtol=1e-12)
+    np.testing.assert_allclose(run["floats", 0].times, np.arange(4) / 10)
+
+
+def test_several_starts_are_never_joined(run):
+    with pytest.raises(
+        UnknownName, match=r"'floats' was started 2 times: choose one with run\['floats', i\]"
+    ):
+        run["floats"]
+    assert [len(s) for s in run.segments("floats")] == [4, 2]
+    assert len(run["floats", -1]) == 2
+    with pytest.raises(UnknownName, match="has segments 0 to 1, not 2"):
+        run["floats", 2]
+
+
+def test_names(run):
+    assert run.streams == tuple(run) == ("ints", "floats", "none")
+    assert "ints" in run
+    assert len(run) == 3
+    with pytest.raises(UnknownName, match=r"holds no stream 'ecg' \(it holds: ints, floats, none"):
+        run["ecg"]
+    with pytest.raises(UnknownName, match="no sample of 'none'"):
+        run["none"]
+
+
+@pytest.mark.parametrize(
+    "index", [slice(99, 110), slice(100, 121), slice(110, 105), slice(100, 110, 2), slice(-5, None)]
+)
+def test_what_was_not_recorded_is_refused(run, index):
+    with pytest.raises(SamplesGone, match=r"recorded are \[100, 120\)"):
+        run["ints"][index]
+
+
+def test_it_shows_itself(run):
+    assert repr(run) == "<Run 'run': 2023-11-14 22:13:22 UTC, stopped, ints, floats, none>"
+    assert repr(run["ints"]) == (
+        "<Signal 'ints': [100, 120), 3 of int16 in mV, 2.000 s at 10 Hz, 5 samples lost in 1 gap(s)>"
+    )
+    assert run._repr_html_().count("<tr>") == 4
+    assert "no gap" in run["floats", 0]._repr_html_()
+
+
+def test_without_xarray_it_says_how_to_get_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(MissingDependency, match="pip install xarray"):
+        run["ints"].to_xarray()
+
+
+def test_to_xarray(run):
+    xarray = pytest.importorskip("xarray")
+    array = run["ints"].to_xarray()
+    assert isinstance(array, xarray.DataArray)
+    assert array.sel(channel="y").shape == (20,)
+    assert array.attrs["units"] == "mV"
+
+
+def test_a_line_that_is_being_written_is_left_out(run):
+    journal = run["ints"].folder / JOURNAL
+    with journal.open("ab") as file:
+        file.write(b'{"kind":"gap","start":1')
+    assert run["ints"].gaps == (Gap(105, 110),)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("run.json", "{", "run.json is damaged"),
+        ("run.json", '{"format": "pyacq_lab run", "version": 1, "streams": 3}', "run.json is damaged"),
+        (
+            "run.json",
+            '{"format": "pyacq_lab run", "version": 99}',
+            "version 99; this software reads .*version 1",
+        ),
+        ("run.json", '{"format": "another"}', "of format 'another'"),
+        ("run.json", None, "is not a run folder"),
+        ("streams/ints/0/c/0/0", "short", "is cut short"),
+        ("streams/ints/0/c/0/0", None, "No such file"),
+        ("streams/ints/0/journal.jsonl", "what\n", "journal.jsonl is damaged"),
+    ],
+)
+def test_damage_is_named(run, name, content, says):
+    path = run.path / name
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(RecordingError, match=says):
+        _ = open_run(run.path)["ints"].data
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(RecordingError, match="is not a run folder"):
+        open_run(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["ecg", "node.out", "a/b", "..", ".", "µ %", "C:\\x"])
+def test_any_name_makes_a_folder_below_the_run(tmp_path, name):
+    folder = (tmp_path / stream_folder(name)).resolve()
+    assert folder.parent == tmp_path / "streams"
+
+
+def test_names_do_not_meet():
+    names = ["a/b", "a%2Fb", "a b", ".", "..", "%2E"]
+    assert len({stream_folder(name) for name in names}) == len(names)

@@ -1,0 +1,301 @@
+"""The contracts find what they are there to find: each fault that authors make is caught by its test."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyacq_lab.errors import EndOfStream
+from pyacq_lab.model.chunk import Chunk, Reading
+from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.settings import Settings
+from pyacq_lab.processing import MovingMean
+from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.testing import SimulatedDevice, SinkContract, SourceContract, TransformContract
+
+
+def failures(contract, **fixtures) -> list[str]:
+    """Names of the contract's tests that fail."""
+    failed = []
+    for name in sorted(n for n in dir(contract) if n.startswith("test_")):
+        given = {k: v(name) for k, v in fixtures.items()}
+        try:
+            getattr(contract, name)(**given)
+        except (AssertionError, ValueError, OSError) as error:
+            failed.append(f"{name}: {error}")
+    return failed
+
+
+# Sources
+
+
+def device_contract(device_type, **attributes):
+    class Contract(SourceContract):
+        seconds = 0.5
+
+        def make(self):
+            return device_type(device_type.settings_type.checked(chunk_size=10))
+
+    for name, value in attributes.items():
+        setattr(Contract, name, value)
+    return Contract()
+
+
+class Sound(SimulatedDevice):
+    pass
+
+
+class HidesLoss(SimulatedDevice):
+    def read(self, timeout):
+        reading = super().read(timeout)
+        return None if reading is None or self._position % 50 == 0 else reading
+
+
+class WrongType(SimulatedDevice):
+    def read(self, timeout):
+        reading = super().read(timeout)
+        return reading and reading.data.astype("f4")
+
+
+class WrongName(SimulatedDevice):
+    def read(self, timeout):
+        return {"output": super().read(timeout)}
+
+
+class Moody(SimulatedDevice):
+    n = 0
+
+    def describe(self):
+        self.n += 1
+        return {name: spec.replace(units=str(self.n)) for name, spec in super().describe().items()}
+
+
+class OpensOnce(SimulatedDevice):
+    was_open = False
+
+    def open(self):
+        super().open()
+        if self.was_open:
+            raise OSError("the port is in use")
+        self.was_open = True
+
+
+class NeverReturns(SimulatedDevice):
+    def read(self, timeout):
+        self.clock.sleep(5.0)
+
+
+class TimesStepBack(SimulatedDevice):
+    def read(self, timeout):
+        reading = super().read(timeout)
+        return reading and Reading(reading.data, time_ns=-reading.time_ns)
+
+
+class Silent(SimulatedDevice):
+    def read(self, timeout):
+        self.clock.sleep(timeout)
+        raise EndOfStream
+
+
+@pytest.mark.parametrize(
+    ("device", "says"),
+    [
+        (HidesLoss, "samples given or counted as lost in"),
+        (WrongType, "came float32 of shape"),
+        (WrongName, "which describe() does not name"),
+        (Moody, "describe() changed"),
+        (OpensOnce, "in use"),
+        (NeverReturns, "lasted 5.000 s"),
+        (TimesStepBack, "step back"),
+        (Silent, "no sample came"),
+    ],
+)
+def test_faults_of_sources_are_found(device, says):
+    assert not failures(device_contract(Sound))
+    assert any(says in failure for failure in failures(device_contract(device)))
+
+
+def test_a_source_that_blocks_in_real_time_is_found():
+    class Blocks(SimulatedDevice):
+        def read(self, timeout):
+            time.sleep(0.01)  # in place of a driver's call that ignores the timeout
+            return super().read(timeout)
+
+    contract = device_contract(Blocks, slack=0.001)
+    with pytest.raises(AssertionError, match="lasted"):
+        contract.test_read_honours_its_timeout()
+
+
+# Transforms
+
+
+class Gain(Transform):
+    settings_type = Settings
+
+    def describe(self, inputs):
+        return {"out": inputs["in"]}
+
+    def process(self, chunk, name):
+        return chunk.data * 2.0
+
+
+class DependsOnChunks(Gain):
+    def process(self, chunk, name):
+        return chunk.data - chunk.data.mean(axis=0) if len(chunk) else chunk.data.copy()
+
+
+class WritesIntoInput(Gain):
+    def process(self, chunk, name):
+        chunk.data[...] *= 2.0
+        return chunk.data
+
+
+class ReusesItsOutput(Gain):
+    def describe(self, inputs):
+        self.out = np.empty((10_000, 3))
+        return super().describe(inputs)
+
+    def process(self, chunk, name):
+        np.multiply(chunk.data, 2.0, out=self.out[: len(chunk)])
+        return self.out[: len(chunk)]
+
+
+class Remembers(Gain):
+    last = 0.0
+
+    def process(self, chunk, name):
+        out = chunk.data + self.last
+        if len(chunk):
+            out[1:] = chunk.data[1:] + chunk.data[:-1]
+            self.last = chunk.data[-1]
+        return out
+
+
+class ChangesType(Gain):
+    def process(self, chunk, name):
+        return super().process(chunk, name).astype("f4")
+
+
+class ForgetsItsPlace(Gain):
+    at = 0
+
+    def process(self, chunk, name):
+        self.at += len(chunk)
+        return Chunk(self.at - len(chunk), chunk.data * 2.0)
+
+
+class LosesSamples(Gain):
+    def process(self, chunk, name):
+        return chunk.data[1:]
+
+
+@pytest.mark.parametrize(
+    ("transform", "test"),
+    [
+        (DependsOnChunks, "test_results_do_not_depend_on_the_cuts"),
+        (WritesIntoInput, "test_input_is_not_written_to"),
+        (ReusesItsOutput, "test_outputs_are_as_described"),
+        (Remembers, "test_reset_leaves_nothing_stale"),
+        (ChangesType, "test_outputs_are_as_described"),
+        (ForgetsItsPlace, "test_it_goes_on_after_a_gap"),
+        (LosesSamples, "test_results_do_not_depend_on_the_cuts"),
+    ],
+)
+def test_faults_of_transforms_are_found(transform, test):
+    class Contract(TransformContract):
+        n_trials = 3
+        transform_type = Gain
+
+        def make(self):
+            return self.transform_type(Settings())
+
+    assert not failures(Contract())
+    contract = Contract()
+    contract.transform_type = transform
+    assert any(failure.startswith(test) for failure in failures(contract))
+
+
+def test_results_may_be_allowed_a_tolerance():
+    class Contract(TransformContract):
+        rtol = 1e-9
+
+        def make(self):
+            return MovingMean(MovingMean.settings_type.checked(window=0.05))
+
+    assert not failures(Contract())
+
+
+# Sinks
+
+
+class JoinsOverGaps(Recorder):
+    shift = 0
+
+    def gap(self, gap, name):
+        self.shift += len(gap)
+
+    def write(self, chunk, name):
+        super().write(Chunk(chunk.start - self.shift, chunk.data, epoch=chunk.epoch), name)
+
+
+class AcknowledgesTooMuch(Recorder):
+    def flush(self):
+        return {name: stop + 1 for name, stop in super().flush().items()}
+
+
+class LosesTheEnd(Recorder):
+    def write(self, chunk, name):
+        super().write(chunk.with_data(chunk.data[:-1]), name)
+
+
+class IgnoresEpochs(Recorder):
+    def write(self, chunk, name):
+        super().write(Chunk(chunk.start, chunk.data), name)
+
+
+@pytest.mark.parametrize(
+    ("sink", "test"),
+    [
+        (JoinsOverGaps, "test_a_gap_keeps_its_place"),
+        (AcknowledgesTooMuch, "test_flush_acknowledges_what_was_written"),
+        (LosesTheEnd, "test_what_is_written_reads_back"),
+        (IgnoresEpochs, "test_a_new_epoch_is_not_joined"),
+    ],
+)
+def test_faults_of_sinks_are_found(tmp_path, sink, test):
+    class Contract(SinkContract):
+        n_samples = 100
+        sink_type = Recorder
+
+        def make(self, folder: Path):
+            return self.sink_type(Recorder.settings_type.checked(path=str(folder / "run")))
+
+        def read_back(self, folder, name):
+            signals = open_run(folder / "run").segments(name)
+            edges = [[s.start, *(i for g in s.gaps for i in (g.start, g.stop)), s.stop] for s in signals]
+            return [
+                [(a, s.raw(a, b)) for a, b in zip(e[::2], e[1::2], strict=True)]
+                for s, e in zip(signals, edges, strict=True)
+            ]
+
+    def folders(tag):
+        def folder(name):
+            path = tmp_path / tag / name
+            path.mkdir(parents=True)
+            return path
+
+        return folder
+
+    assert not failures(Contract(), tmp_path=folders("sound"))
+    contract = Contract()
+    contract.sink_type = sink
+    assert any(failure.startswith(test) for failure in failures(contract, tmp_path=folders("broken")))
+
+
+@pytest.mark.parametrize("contract", [SourceContract, TransformContract])
+def test_a_contract_says_what_to_define(contract):
+    with pytest.raises(NotImplementedError, match="define make"):
+        contract().make()
