@@ -97,6 +97,9 @@ class GroupApp(IPKernelApp):
             # Before the ports are known, and with them this process to anybody who might end it.
             signal.signal(signal.SIGTERM, lambda *_: _in_thread(self._close_at_sigterm))
 
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Nothing: there is no command line, and to build its parser takes longer than to fork."""
+
     def init_io(self) -> None:
         """Take over Python's standard streams. Called by `initialize`."""
         super().init_io()

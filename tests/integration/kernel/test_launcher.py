@@ -97,8 +97,8 @@ def test_a_program_that_fails_says_so_in_the_error(in_lab: Any) -> None:
 
 def test_a_request_that_cannot_be_met_is_refused(in_lab: Any) -> None:
     async def scenario(lab: Any) -> None:
-        for wrong in ({"cwd": "/no/such/folder"}, {"python": "/no/such/python"}):
-            with pytest.raises(ConfigurationError, match="no/such"):
+        for wrong in ({"cwd": "/no/such"}, {"python": "/no/such"}, {"bootstrap": {"a": object()}}):
+            with pytest.raises(ConfigurationError, match=r"no/such|plain data"):
                 await lab.launcher.launch(LaunchRequest("x", **wrong), on_output=print, on_exit=print)
 
     in_lab(scenario)
