@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import signal
 import sys
@@ -20,6 +21,9 @@ from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_
 
 keep_debugger_out()
 logger = logging.getLogger(__name__)
+
+_STOP_TIME = 2.0
+"""Seconds that each of the kernel's threads has to stop; the process ends without them."""
 
 
 def run_kernel(
@@ -97,6 +101,9 @@ class GroupApp(IPKernelApp):
             # Before the ports are known, and with them this process to anybody who might end it.
             signal.signal(signal.SIGTERM, lambda *_: _in_thread(self._close_at_sigterm))
 
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Nothing: there is no command line, and to build its parser takes longer than to fork."""
+
     def init_io(self) -> None:
         """Take over Python's standard streams. Called by `initialize`."""
         super().init_io()
@@ -125,7 +132,21 @@ class GroupApp(IPKernelApp):
         self._closing()
         for lines in self._lines:
             lines.finish_all()
-        self.close()
+        atexit.unregister(self.close)
+        if self._stop_channels():
+            self.close()
+
+    def _stop_channels(self) -> bool:
+        """Stop the threads that publish; False where one does not stop.
+
+        IPKernelApp.close ends the iopub thread first: a control thread that is just saying "idle" would
+        wait for it for ever, and close for the control thread.
+        """
+        threads = [t for t in (self.control_thread, self.shell_channel_thread) if t.is_alive()]
+        for thread in threads:
+            thread.stop()
+            thread.join(_STOP_TIME)
+        return not any(t.is_alive() for t in threads)
 
     def _close_at_sigterm(self) -> None:
         self._started.wait()

@@ -128,18 +128,19 @@ class Launcher:
         CallTimeout
             It did not bind its ports in time, and was killed.
         ConfigurationError
-            There is no such interpreter or folder.
+            There is no such interpreter or folder, or the bootstrap is not plain data.
         LifecycleError
             This launcher is closed.
         """
         if self._closed:
             raise LifecycleError(f"cannot launch nodegroup {request.name!r}: the launcher is closed")
         _check(request)
-        pipes = Pipes()
         manager = self._manager(request)
+        first_line = self._first_line(request, manager.connection_file)
+        pipes = Pipes()
         process = KernelProcess(request.name, manager, pipes, on_output, on_exit)
         provisioner = GroupProvisioner(parent=manager, kernel_spec=manager.kernel_spec)
-        provisioner.bearer = partial(self._bear, request, pipes, process)
+        provisioner.bearer = partial(self._bear, request, first_line, pipes, process)
         manager.provisioner = provisioner
         self._processes.add(process)
         try:
@@ -182,6 +183,7 @@ class Launcher:
     async def _bear(
         self,
         request: LaunchRequest,
+        first_line: bytes,
         pipes: Pipes,
         process: KernelProcess,
         command: list[str],
@@ -195,16 +197,25 @@ class Launcher:
         pipes.close_theirs()
         seen_out = await process.adopt(child)
         seen_out.add_done_callback(lambda _: self._processes.discard(process))
+        pipes.write_request(first_line)
+        return child
+
+    def _first_line(self, request: LaunchRequest, connection_file: str) -> bytes:
         plain = {
             "name": request.name,
             "program": self._program,
-            "connection_file": str(process.connection_file),
+            "connection_file": connection_file,
             "bootstrap": request.bootstrap,
-            "cwd": cwd,
+            "cwd": request.cwd,
             "env": request.env,
         }
-        pipes.write_request(json.dumps(plain).encode() + b"\n")
-        return child
+        try:
+            return json.dumps(plain).encode() + b"\n"
+        except TypeError as error:
+            raise ConfigurationError(
+                f"the bootstrap of nodegroup {request.name!r} is not plain data: {error}; "
+                "pass only what JSON can hold"
+            ) from None
 
     async def _fork(self, request: LaunchRequest, pipes: Pipes) -> Child | None:
         fresh = request.python is not None or any(key.startswith(_FRESH) for key in request.env)

@@ -20,7 +20,16 @@ from pyacq_lab.kernel.pipes import Pipes
 
 logger = logging.getLogger(__name__)
 
-_ALWAYS = ("pyacq_lab.kernel.app", "psutil")
+_ALWAYS = (
+    "pyacq_lab.kernel.app",
+    "psutil",
+    # What a kernel imports by the way while it starts.
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.extensions.storemagic",
+    "tornado.platform.asyncio",
+    "unicodedata",
+)
 _RETRY = (0.0, 1.0, 5.0, 30.0)
 """Seconds to wait before the template is started again, after 1, 2, 3, ... deaths in a row."""
 

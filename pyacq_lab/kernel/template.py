@@ -104,8 +104,8 @@ class Template:
                 os.close(fd)
             self._host.close()
             gc.enable()
-            if "numpy" in sys.modules:
-                sys.modules["numpy"].random.seed()  # or every child would draw the same numbers
+            if "numpy.random" in sys.modules:
+                sys.modules["numpy.random"].seed()  # or every child would draw the same numbers
             child.main()
         finally:
             os._exit(70)  # not reached: child.main() never returns

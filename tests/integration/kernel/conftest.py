@@ -57,13 +57,13 @@ class Group:
         path = self.folder / f"{self.process.name}.diary"
         return path.read_text().splitlines() if path.exists() else []
 
-    async def run(self, code: str, **options: Any) -> Any:
+    async def run(self, code: str, *, timeout: float = 20, **options: Any) -> Any:
         """Run code in a client of its own, in a thread."""
 
         def work() -> Any:
             client = KernelClient(self.process.connection_info())
             try:
-                return client.run(code, timeout=20, **options)
+                return client.run(code, timeout=timeout, **options)
             finally:
                 client.close()
 

@@ -97,8 +97,8 @@ def test_a_program_that_fails_says_so_in_the_error(in_lab: Any) -> None:
 
 def test_a_request_that_cannot_be_met_is_refused(in_lab: Any) -> None:
     async def scenario(lab: Any) -> None:
-        for wrong in ({"cwd": "/no/such/folder"}, {"python": "/no/such/python"}):
-            with pytest.raises(ConfigurationError, match="no/such"):
+        for wrong in ({"cwd": "/no/such"}, {"python": "/no/such"}, {"bootstrap": {"a": object()}}):
+            with pytest.raises(ConfigurationError, match=r"no/such|plain data"):
                 await lab.launcher.launch(LaunchRequest("x", **wrong), on_output=print, on_exit=print)
 
     in_lab(scenario)
@@ -145,7 +145,7 @@ def test_children_of_one_template_draw_different_random_numbers(in_lab: Any) -> 
         assert first[0] != second[0]
         assert first[1] != second[1]
 
-    in_lab(scenario)
+    in_lab(scenario, preload=("tiny_program", "numpy.random"))
 
 
 def test_prints_go_where_they_belong(in_lab: Any) -> None:
@@ -248,7 +248,7 @@ while True: pass
 
     async def scenario(lab: Any) -> None:
         group = await lab.launch()
-        run = asyncio.create_task(group.run(code))
+        run = asyncio.create_task(group.run(code, timeout=3))
         await lab.until(lambda: "deaf" in group.diary())
         ending = await group.process.shutdown(1.0)
         assert (ending.signal, ending.expected) == ("SIGKILL", True)
@@ -299,6 +299,8 @@ def test_eight_at_once(in_lab: Any) -> None:
         results = await asyncio.gather(*(g.run("print(launched.name)") for g in groups))
         assert [r.outputs[0]["text"] for r in results] == [f"g{i}\n" for i in range(8)]
         assert len({g.pid for g in groups}) == 8
+        endings = await asyncio.gather(*(g.process.shutdown(20) for g in groups))
+        assert [e.description for e in endings] == ["ended, as asked"] * 8
 
     in_lab(scenario)
 
