@@ -75,7 +75,9 @@ class Panel:
         bin_size = display.bin_size_for(self.spec, window, self._columns, self._n_panels)
         self.window = window
         self.window_bins = window * self.spec.sample_rate / bin_size
+        lost = self.history.lost if hasattr(self, "history") else 0
         self.history = TraceHistory(self.spec, bin_size, math.ceil(self.window_bins) + 2)
+        self.history.lost = lost  # a loss stays counted, whatever is shown
         self._rate_mark = (0.0, 0)
         self._frozen: Bins | None = None
         self.forget_sent()

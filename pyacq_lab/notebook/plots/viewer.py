@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pyacq_lab.errors import EndOfStream
@@ -81,9 +82,9 @@ class Viewer:
                 thread.join(timeout=5.0)
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> AbstractContextManager[Any]:
         """Held around every use of the panels."""
-        return self._lock  # type: ignore[return-value]
+        return self._lock
 
     @property
     def watched(self) -> bool:

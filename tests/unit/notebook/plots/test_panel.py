@@ -80,9 +80,11 @@ def test_a_frozen_panel_keeps_its_window_while_the_history_goes_on():
 
 def test_another_window_starts_anew_and_tells_its_bins():
     p = panel()
-    feed(p, 0, 1000)
+    feed(p, 0, 500)
+    feed(p, 600, 1000)
     p.set_window(2.0)
     assert p.stop == 0
+    assert p.status()["lost"] == 100
     assert p.layout()["bin_seconds"] == 0.02
 
 
