@@ -38,7 +38,7 @@ def column_extremes(lanes: Floats, n_columns: int, stop: int, window_bins: float
     if per_bin > 1:
         return _between(lanes, out, per_bin)
     first = stop - len(lanes)
-    right = int(np.floor(stop * per_bin))
+    right = int(np.ceil(stop * per_bin))
     column = np.floor((first + np.arange(len(lanes))) * per_bin).astype(int) - (right - n_columns)
     joined = _joined(lanes)
     inside = (column >= 0) & (column < n_columns)
@@ -61,20 +61,20 @@ def _joined(lanes: Floats) -> Floats:
 
 def _between(lanes: Floats, out: Floats, per_bin: float) -> Floats:
     """Columns on the lines between the middles of bins, each from its left edge to its right edge."""
+    newest = len(lanes) - 1
     edges = len(lanes) - (len(out) - np.arange(len(out) + 1)) / per_bin - 0.5
     left = np.floor(edges).astype(int)
-    usable = (left >= 0) & (left < len(lanes) - 1)
-    at = np.where(usable, left, 0)
     weight = (edges - left)[:, np.newaxis, np.newaxis]
-    line = lanes[at] * (1 - weight) + lanes[np.minimum(at + 1, len(lanes) - 1)] * weight
-    line[~usable] = np.nan
+    line = lanes[np.clip(left, 0, newest)] * (1 - weight) + lanes[np.clip(left + 1, 0, newest)] * weight
+    line[(edges < 0) | (edges > newest)] = np.nan
     out[..., 0] = np.minimum(line[:-1, :, 0], line[1:, :, 0])
     out[..., 1] = np.maximum(line[:-1, :, 1], line[1:, :, 1])
-    # A peak lies at the middle of its bin, seldom at a column's edge.
-    middle = usable[1:] & usable[:-1] & (left[1:] > left[:-1])
-    peaks = lanes[at[1:][middle]]
-    out[middle, :, 0] = np.minimum(out[middle, :, 0], peaks[..., 0])
-    out[middle, :, 1] = np.maximum(out[middle, :, 1], peaks[..., 1])
+    # A peak lies at the middle of its bin, seldom at a column's edge; and a bin between gaps has no lines.
+    column = np.searchsorted(edges, np.arange(len(lanes)), side="right") - 1
+    inside = column >= 0
+    column, peaks = column[inside], lanes[inside]
+    out[column, :, 0] = np.fmin(out[column, :, 0], peaks[..., 0])
+    out[column, :, 1] = np.fmax(out[column, :, 1], peaks[..., 1])
     return out
 
 
@@ -84,10 +84,10 @@ def flagged_columns(
     """Columns that hold a flagged bin, shape (n_columns,); parameters as in `column_extremes`."""
     out = np.zeros(n_columns, bool)
     per_bin = n_columns / window_bins
-    right = stop * per_bin
+    right = int(np.ceil(stop * per_bin))
     for index in np.flatnonzero(flags):
         at = stop - len(flags) + int(index)
-        first = int(np.floor(at * per_bin) - np.floor(right)) + n_columns
-        last = int(np.ceil((at + 1) * per_bin) - np.floor(right)) + n_columns
+        first = int(np.floor(at * per_bin)) - right + n_columns
+        last = int(np.ceil((at + 1) * per_bin)) - right + n_columns
         out[max(0, first) : max(0, last)] = True
     return out

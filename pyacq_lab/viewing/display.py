@@ -114,19 +114,23 @@ def fit(values: Floats, mode: ScaleMode = "shared") -> Scaling | None:
         return None
     n_channels = values.shape[1]
     centre, reach = np.zeros(n_channels), np.zeros(n_channels)
-    centre[seen] = np.nanmedian(finite[:, seen].mean(axis=2), axis=0)
-    away = np.abs(finite[:, seen] - centre[seen, np.newaxis])
-    common, most = np.nanquantile(away, 0.995, axis=(0, 2)), np.nanmax(away, axis=(0, 2))
-    reach[seen] = np.where(common > 0, np.maximum(common, np.minimum(most / 3, 10 * common)), most)
+    middle = np.nanmedian(finite[:, seen].mean(axis=2), axis=0)
     # A trace that lives about zero is drawn about zero.
-    about_zero = np.abs(centre) < 0.5 * reach
-    reach = np.where(about_zero, reach + np.abs(centre), reach)
-    centre = np.where(about_zero, 0.0, centre)
+    about_zero = np.abs(middle) < 0.5 * _reach(finite[:, seen], middle)
+    centre[seen] = np.where(about_zero, 0.0, middle)
+    reach[seen] = _reach(finite[:, seen], centre[seen])
     if mode == "shared":
         reach = np.full(n_channels, np.quantile(reach[seen], 0.9, method="higher"))
     half = np.array([nice_ceiling(1.05 * r) for r in reach])
     step = half / 10
     return Scaling(np.round(centre / step) * step, half)
+
+
+def _reach(values: Floats, centre: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How far from its centre a trace goes, all but its rarest spikes, shape (n_channels,)."""
+    away = np.abs(values - centre[:, np.newaxis])
+    common, most = np.nanquantile(away, 0.98, axis=(0, 2)), np.nanmax(away, axis=(0, 2))
+    return np.where(common > 0, np.maximum(common, np.minimum(most / 3, 10 * common)), most)
 
 
 def fits(now: Scaling, wanted: Scaling) -> bool:

@@ -26,7 +26,10 @@ CHROMIUM_ARGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-HOW_TO_GET_CHROMIUM = "no Chromium: install it (Debian and Ubuntu: apt-get install chromium) or name one with PYACQ_LAB_CHROMIUM"
+HOW_TO_GET_CHROMIUM = (
+    "no Chromium: install it (Debian and Ubuntu: apt-get install chromium), "
+    "or name one with the environment variable PYACQ_LAB_CHROMIUM"
+)
 
 _QUIET_SETTINGS = {
     "apputils-extension/notification": {
@@ -73,6 +76,7 @@ def lab_server(folder: Path, notebooks: Sequence[Path] = (), timeout: float = 60
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    python_path = os.environ.get("PYTHONPATH", "")
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(places["config"]),
         "JUPYTER_DATA_DIR": str(places["data"]),
@@ -80,6 +84,8 @@ def lab_server(folder: Path, notebooks: Sequence[Path] = (), timeout: float = 60
         "JUPYTERLAB_SETTINGS_DIR": str(places["settings"]),
         "JUPYTERLAB_WORKSPACES_DIR": str(places["workspaces"]),
         "IPYTHONDIR": str(folder / "ipython"),
+        # Kernels run in another folder than the tests.
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, python_path.split(os.pathsep)))),
     }
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
@@ -221,10 +227,11 @@ class LabPage:
             index,
         )
 
-    def kernel_status(self) -> str:
-        """Such as ``idle`` or ``busy``."""
+    def has_run(self, index: int) -> bool:
+        """Whether a cell is done. (A subshell calls the kernel idle while a cell still runs.)"""
         return self.page.evaluate(
-            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
+            "(i) => window.jupyterapp.shell.currentWidget.content.model.cells.get(i).executionCount > 0",
+            index,
         )
 
     def outputs(self, index: int) -> list[dict[str, Any]]:

@@ -142,11 +142,11 @@ class Oscilloscope(anywidget.AnyWidget):
         return self._viewer.paused
 
     def pause(self) -> None:
-        """Freeze the picture on the page; acquisition goes on."""
+        """Freeze the picture, stills too; acquisition goes on."""
         self._viewer.pause(True)
 
     def resume(self) -> None:
-        """Let the picture go on, with what came meanwhile."""
+        """Let the picture go on, with the last of what came meanwhile."""
         self._viewer.pause(False)
 
     def fit(self) -> None:
@@ -277,7 +277,7 @@ def _still(panel: Panel) -> StillPanel:
         height=panel.height,
         lanes=panel.scaling.to_lanes(values),
         flags=flags,
-        stop=panel.history.stop,
+        stop=panel.stop,
         window_bins=panel.window_bins,
         ticks=panel.ticks(),
     )

@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.viewing import display
-from pyacq_lab.viewing.bins import Floats
+from pyacq_lab.viewing.bins import Bins, Floats
 from pyacq_lab.viewing.frames import Frame, quantised
 from pyacq_lab.viewing.history import TraceHistory
 
@@ -66,7 +67,6 @@ class Panel:
         self._columns = columns
         self._n_panels = n_panels
         self._mode: display.ScaleMode = scale
-        self._rate_mark = (0.0, 0)
         self.rate = 0.0
         self.set_window(window)
 
@@ -75,8 +75,11 @@ class Panel:
         bin_size = display.bin_size_for(self.spec, window, self._columns, self._n_panels)
         self.window = window
         self.window_bins = window * self.spec.sample_rate / bin_size
+        lost = self.history.lost if hasattr(self, "history") else 0
         self.history = TraceHistory(self.spec, bin_size, math.ceil(self.window_bins) + 2)
+        self.history.lost = lost  # a loss stays counted, whatever is shown
         self._rate_mark = (0.0, 0)
+        self._frozen: Bins | None = None
         self.forget_sent()
 
     @property
@@ -98,19 +101,37 @@ class Panel:
             self.rate = (self.history.received - seen) / (now - then)
         self._rate_mark = (now, self.history.received)
 
-    def values(self) -> tuple[Floats, Any]:
-        """Extremes in the stream's units and flags of the bins in the window."""
-        extremes, flags = self.history.read(max(self.history.start, self.window_start), self.history.stop)
-        return display.physical(extremes, self.spec), flags
+    def freeze(self, frozen: bool) -> None:
+        """Keep showing the window as it is now, or show what comes; the history goes on in any case."""
+        start, stop = self._span()
+        self._frozen = Bins(start, *self.history.read(start, stop)) if frozen else None
 
     @property
-    def window_start(self) -> int:
-        """Bin at the window's left edge."""
-        return self.history.stop - math.ceil(self.window_bins)
+    def stop(self) -> int:
+        """Index after the newest bin in the window."""
+        return self._span()[1]
+
+    def values(self) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """Extremes in the stream's units and flags of the bins in the window."""
+        return self._read(*self._span())
+
+    def _span(self) -> tuple[int, int]:
+        """First bin in the window, and the index after its newest."""
+        if self._frozen is not None:
+            return self._frozen.start, self._frozen.stop
+        return max(self.history.start, self.history.stop - math.ceil(self.window_bins)), self.history.stop
+
+    def _read(self, start: int, stop: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        if self._frozen is None:
+            extremes, flags = self.history.read(start, stop)
+        else:
+            part = slice(start - self._frozen.start, stop - self._frozen.start)
+            extremes, flags = self._frozen.extremes[part], self._frozen.flags[part]
+        return display.physical(extremes, self.spec), flags
 
     def rescale(self, force: bool = False) -> bool:
         """Fit the lanes to what the window holds, if they do not fit any more; say whether they changed."""
-        wanted = display.fit(self.values()[0], self._mode) if len(self) else None
+        wanted = display.fit(self.values()[0], self._mode) if self.stop else None
         if wanted is None or (not force and self.revision and display.fits(self.scaling, wanted)):
             return False
         self.set_scaling(wanted)
@@ -122,26 +143,23 @@ class Panel:
         self.revision += 1
         self.forget_sent()
 
-    def __len__(self) -> int:
-        return self.history.stop - self.history.start
-
     def forget_sent(self) -> None:
         """Send the whole window next."""
         self._sent: int | None = None
 
     def next_frame(self) -> Frame | None:
         """Bins that the page lacks, or as many as one frame takes; None where there is nothing new."""
-        history = self.history
-        reset = self._sent is None or self._sent < max(history.start, self.window_start)
-        start = max(history.start, self.window_start) if reset or self._sent is None else self._sent
+        first, newest = self._span()
+        reset = self._sent is None or not first <= self._sent <= newest
+        start = first if reset or self._sent is None else self._sent
         most = max(1, _BYTES_PER_FRAME // (display.BYTES_PER_BIN * self.spec.n_channels))
-        stop = min(history.stop, start + most)
+        stop = min(newest, start + most)
         if stop == start and not reset:
             return None
         self._sent = stop
-        extremes, flags = history.read(start, stop)
-        lanes = self.scaling.to_lanes(display.physical(extremes, self.spec))
-        return Frame(self.index, self.revision, start, reset, quantised(lanes), np.asarray(flags))
+        values, flags = self._read(start, stop)
+        lanes = quantised(self.scaling.to_lanes(values))
+        return Frame(self.index, self.revision, start, reset, lanes, flags)
 
     def layout(self) -> dict[str, Any]:
         """What the page must know to paint the panel."""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pyacq_lab.errors import EndOfStream
@@ -60,7 +61,6 @@ class Viewer:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._layout_stale = False
-        self._refill = False
         self._next_status = 0.0
         self._next_rescale = 0.0
         self._threads = [
@@ -82,9 +82,9 @@ class Viewer:
                 thread.join(timeout=5.0)
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> AbstractContextManager[Any]:
         """Held around every use of the panels."""
-        return self._lock  # type: ignore[return-value]
+        return self._lock
 
     @property
     def watched(self) -> bool:
@@ -102,6 +102,8 @@ class Viewer:
         """Freeze the picture, or let it go on; receiving goes on in any case."""
         with self._lock:
             self.paused = paused
+            for panel in self.panels:
+                panel.freeze(paused)
             self._layout_stale = True
 
     def fit(self) -> None:
@@ -121,8 +123,9 @@ class Viewer:
             self._layout_stale = True
 
     def set_window(self, window: float) -> None:
-        """Show another number of seconds; the traces start anew."""
+        """Show another number of seconds; the traces start anew, also if they were paused."""
         with self._lock:
+            self.paused = False
             for panel in self.panels:
                 panel.set_window(window)
             self._layout_stale = True
@@ -136,7 +139,7 @@ class Viewer:
                 case "hello":
                     # Custom messages are not saved state: a new page, or a reloaded one, has nothing yet.
                     self._pacer.hello(view, now)
-                    self._layout_stale = self._refill = True
+                    self._layout_stale = True
                     for panel in self.panels:
                         panel.forget_sent()
                 case "ack":
@@ -211,11 +214,8 @@ class Viewer:
                 if self._layout_stale:
                     self._layout_stale = False
                     layout = self.layout()
-                if self._refill or not self.paused:
-                    frames = [panel.next_frame() for panel in self.panels]
-                    buffers = [frame.to_bytes() for frame in frames if frame is not None]
-                    # A page that appears while the plot is paused gets one whole picture, in pieces.
-                    self._refill = bool(buffers)
+                frames = [panel.next_frame() for panel in self.panels]
+                buffers = [frame.to_bytes() for frame in frames if frame is not None]
                 if buffers:
                     content["frame"] = self._pacer.next_frame(now)
             elif status_due:
@@ -231,7 +231,7 @@ class Viewer:
     def _measure(self, now: float) -> None:
         for panel in self.panels:
             panel.measure(now)
-        first_look = any(not panel.revision and len(panel) > 8 for panel in self.panels)
+        first_look = any(not panel.revision and panel.stop > 8 for panel in self.panels)
         if self.auto_scale and not self.paused and (first_look or now >= self._next_rescale):
             self._next_rescale = now + _RESCALE_INTERVAL
             changed = [panel.rescale() for panel in self.panels]

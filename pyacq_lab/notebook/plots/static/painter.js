@@ -47,7 +47,7 @@ export class Painter {
     const { width, height } = scene;
     if (width < 1 || height < 1) return;
     const perBin = (width * scene.binSeconds) / (scene.xEnd - scene.xStart);
-    const right = Math.floor((ring.stop + scene.xEnd / scene.binSeconds) * perBin);
+    const right = Math.ceil((ring.stop + scene.xEnd / scene.binSeconds) * perBin);
     const key = [width, height, scene.xStart, scene.xEnd, scene.yStart, scene.yEnd, scene.key].join();
     let from = Math.max(this.settled, right - width);
     if (key !== this.key || right < this.right || right - this.right >= width) {
@@ -169,10 +169,14 @@ function paintLines(ring, channel, perBin, from, width, draw) {
     const right = (from + x + 1) / perBin - 0.5;
     let least = Math.min(at(left, 0), at(right, 0));
     let most = Math.max(at(left, 1), at(right, 1));
-    const middle = Math.floor(right); // a peak lies at the middle of its bin, seldom at a column's edge
-    if (middle > left) {
-      least = Math.min(least, at(middle, 0));
-      most = Math.max(most, at(middle, 1));
+    // A peak lies at the middle of its bin, seldom at a column's edge; and a bin between gaps has no lines.
+    const middle = Math.ceil(left);
+    if (middle < right && middle >= ring.start && middle < ring.stop) {
+      const slot = 2 * (base + (middle % capacity));
+      if (values[slot] <= values[slot + 1]) {
+        least = least <= values[slot] ? least : values[slot];
+        most = most >= values[slot + 1] ? most : values[slot + 1];
+      }
     }
     if (least <= most) draw(x, least, most);
   }
