@@ -44,7 +44,7 @@ def _segments() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves something behind. Session-wide things, such as the browser's, are there before."""
+    """Fail a test that leaves something behind; what a session keeps is there before."""
     if "browser" in request.node.path.parts:
         yield  # a browser starts and ends processes as it likes; its fixtures end it as a whole
         return

@@ -65,6 +65,11 @@ class Replay(Source):
         self._end = settings.loops * len(self._recording.data) or None
         self._position = 0
 
+    @property
+    def waits(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether it can wait for its readers: where nobody asked for the true pace."""
+        return not self.settings.realtime
+
     def describe(self) -> Mapping[str, StreamSpec]:
         """One output; recordings of more than two dimensions are video."""
         return {"out": self._recording.spec()}

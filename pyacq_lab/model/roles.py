@@ -61,11 +61,11 @@ class Source(Component):
     Attributes
     ----------
     waits : bool
-        Class attribute, True where the source loses nothing by waiting for slow lossless readers, such as
-        file replay.
+        Whether the source loses nothing by waiting for slow lossless readers, as a file replay can. Asked
+        at configure.
     """
 
-    waits: ClassVar[bool] = False
+    waits: bool = False
 
     @abstractmethod
     def describe(self) -> Mapping[str, StreamSpec]:

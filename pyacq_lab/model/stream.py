@@ -39,6 +39,8 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         Delay, s, that processing has added since the samples were acquired.
     buffer_size : int
         Samples that the producer's ring buffer holds; 0 asks for 10 s.
+    waits : bool
+        Whether the producer waits for lossless readers, as a file replay can; a live device cannot.
     """
 
     streamtype: StreamType = "analogsignal"
@@ -51,6 +53,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     offset: float = 0.0
     group_delay: float = 0.0
     buffer_size: int = 0
+    waits: bool = False
 
     def __post_init__(self) -> None:
         dtype = self.np_dtype  # raises where the descriptor is not one

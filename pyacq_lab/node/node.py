@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -221,6 +222,21 @@ class Node(ABC, Generic[C]):
                     allow=self._context.allow,
                     interface=self._context.interface,
                 )
+
+    def _wait_room(self, output: OutputStream, count: int, patience: float = 0.0) -> bool:
+        """Wait for lossless readers where the stream waits.
+
+        Returns False where there is no room ``patience`` seconds after the node was asked to stop.
+        """
+        if output.spec is None or not output.spec.waits:
+            return True
+        deadline: float | None = None
+        while not output.wait_room(count, 0.1):
+            if self._stop_wanted.is_set():
+                deadline = deadline or time.monotonic() + patience
+                if time.monotonic() >= deadline:
+                    return False
+        return True
 
     def _wired(self) -> dict[str, InputPort]:
         return self.inputs

@@ -26,13 +26,12 @@ class SourceNode(Node[Source]):
             raise ConfigurationError(f"{self.component_type.__name__} has no output with these settings")
         self._make_outputs(list(specs))
         for name, spec in specs.items():
-            self.outputs[name].configure(spec)
+            self.outputs[name].configure(spec.replace(waits=component.waits))
 
     def _initialized(self, specs: Mapping[str, StreamSpec]) -> None:
         pass  # a source has no inputs; what goes out was described at configure
 
     def _open(self) -> None:
-        self._lost: dict[str, int] = {}
         self._current().open()
         for output in self.outputs.values():
             output.begin()
@@ -44,7 +43,7 @@ class SourceNode(Node[Source]):
             if got is None:
                 continue
             for name, reading in self._by_output(got).items():
-                self._emit(name, reading, source.waits)
+                self._emit(name, reading)
 
     def _finish(self) -> None:
         for output in self.outputs.values():
@@ -60,22 +59,16 @@ class SourceNode(Node[Source]):
             )
         return {next(iter(self.outputs)): got}
 
-    def _emit(self, name: str, got: Any, waits: bool) -> None:
+    def _emit(self, name: str, got: Any) -> None:
         reading = got if isinstance(got, Reading) else Reading(np.asarray(got))
         output = self._output(name)
         n_samples = len(reading.data)
-        lost = self._lost.pop(name, 0) + reading.lost
-        if not n_samples:
-            self._lost[name] = lost  # told with the next samples: a gap needs an end
+        if not self._wait_room(output, n_samples):
             return
-        if waits:
-            while not output.wait_room(n_samples, READ_TIMEOUT):
-                if self._stop_wanted.is_set():
-                    return
         time_ns = reading.time_ns
         if time_ns is None:
             time_ns = self._context.clock.now_ns() - round(n_samples / self._rate(name) * 1e9)
-        output.write(reading.data, time_ns, lost=lost)
+        output.write(reading.data, time_ns, lost=reading.lost)
 
     def _rate(self, name: str) -> float:
         spec = self._output(name).spec

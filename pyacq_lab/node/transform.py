@@ -13,7 +13,7 @@ from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.ports import InputPort
-from pyacq_lab.node.reading import ReadingNode
+from pyacq_lab.node.reading import CATCH_UP_TIMEOUT, ReadingNode
 
 
 class TransformNode(ReadingNode[Transform]):
@@ -36,7 +36,8 @@ class TransformNode(ReadingNode[Transform]):
                 f"but its class declares {sorted(self.outputs)}"
             )
         for name, spec in described.items():
-            self.outputs[name].configure(spec)
+            # What waits for its readers at the top does so all the way down.
+            self.outputs[name].configure(spec.replace(waits=any(s.waits for s in specs.values())))
 
     def _open(self) -> None:
         self._current().reset()
@@ -90,6 +91,8 @@ class TransformNode(ReadingNode[Transform]):
                 f"{self.component_type.__name__} gave samples from {chunk.start} for output {name!r}, "
                 f"which already stands at {output.next_index}"
             )
+        # Where a reader hangs for good, its ring moves on without it, and it is told.
+        self._wait_room(output, len(chunk), CATCH_UP_TIMEOUT)
         output.write(chunk.data, chunk.time_ns, chunk.uncertainty_ns, lost=lost, reason="upstream")
 
     def _finish(self) -> None:

@@ -94,11 +94,13 @@ class Outbox:
     ) -> None:
         """Append a chunk, after ``lost`` samples that never reached the stream, for this ``reason``.
 
-        The chunk must hold at least one sample where ``lost`` is not 0.
+        A chunk without samples is the place for a loss at the very end.
         """
+        if not lost and not len(data):
+            return
         room = self.ring.size // 2 or 1  # a chunk longer than the ring could never be read whole
         self.overruns += lost
-        for at in range(0, len(data), room):
+        for at in range(0, max(1, len(data)), room):
             part = data[at : at + room]
             self.stop += lost
             when = time_ns + round(at / self.spec.sample_rate * 1e9)
@@ -185,7 +187,8 @@ class Outbox:
             cursor.position = entry.position + head.count
             cursor.next = head.start + head.count
             cursor.sent += part.count
-            yield part, [np.ascontiguousarray(v).reshape(-1).view(np.uint8) for v in views]
+            if part.count:
+                yield part, [np.ascontiguousarray(v).reshape(-1).view(np.uint8) for v in views]
 
     def _skip(self, cursor: Cursor, most_backlog: int) -> None:
         last = self._first_serial + len(self._log)

@@ -133,4 +133,5 @@ def decode_chunk(head: Data, buffer: Any, spec: StreamSpec) -> Chunk:
         data = np.empty((0, *spec.sample_shape), spec.np_dtype)
     else:
         data = np.frombuffer(buffer, spec.np_dtype).reshape(head.count, *spec.sample_shape)
+        data.flags.writeable = False
     return Chunk(head.start, data, head.time_ns, head.uncertainty_ns, head.epoch)
