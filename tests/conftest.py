@@ -31,7 +31,7 @@ def until_fixture() -> Callable[..., None]:
 
 
 def _threads() -> set[threading.Thread]:
-    return {t for t in threading.enumerate() if not t.name.startswith(("pydevd", "asyncio_"))}
+    return {t for t in threading.enumerate() if not t.name.startswith(("pydevd", "asyncio_", "zarr_io"))}
 
 
 def _children() -> set[psutil.Process]:
