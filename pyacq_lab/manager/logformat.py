@@ -15,7 +15,7 @@ _LEVEL_COLOURS = (
     (logging.ERROR, "1;31"),
     (logging.WARNING, "33"),
     (logging.INFO, "36"),
-    (0, "90"),
+    (0, ""),  # no grey: what some themes call grey others show as their background
 )
 
 
@@ -39,14 +39,15 @@ def format_record(record: LogRecord, *, colour: bool = False) -> str:
     """Lines for one record, without the last line's end; what follows the first line is indented."""
 
     def paint(code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if colour and text else text
+        return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
-    code = next(code for level, code in _LEVEL_COLOURS if record.level >= level)
+    printed = record.stream in ("stdout", "stderr")
+    code = "" if printed else next((code for level, code in _LEVEL_COLOURS if record.level >= level), "")
     logger = f"{record.logger}: " if record.logger else ""
     late = " (late)" if record.late else ""
     head = " ".join(
         (
-            paint("90", format_time(record)),
+            format_time(record),
             paint(code, f"{label(record):8}"),
             paint("1", format_origin(record)) + late,
             logger + record.message,

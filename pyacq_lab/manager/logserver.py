@@ -251,10 +251,10 @@ class LogServer:
         """Tell the subscribers that are due; all of them where no time is given."""
         for subscription in self._subscriptions:
             due = now is None or now >= subscription.due
-            records = self.store.read(subscription.cursor) if due else []
+            first, records = self.store.read_from(subscription.cursor) if due else (0, [])
             if not records:
                 continue
-            subscription.cursor = self.store.stop  # this thread alone appends
+            subscription.cursor = first + len(records)
             subscription.due = 0.0 if now is None else now + subscription.interval
             try:
                 subscription.callback(records)

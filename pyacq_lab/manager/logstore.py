@@ -78,6 +78,12 @@ class LogStore:
             last = self._stop if stop is None else min(stop, self._stop)
             return [self._ring[i % self.capacity] for i in range(first, last)]
 
+    def read_from(self, start: int) -> tuple[int, list[LogRecord]]:
+        """All records in memory from ``start``, and the index of the first of them."""
+        with self._lock:
+            first = min(max(start, self.start), self._stop)
+            return first, [self._ring[i % self.capacity] for i in range(first, self._stop)]
+
     def newest(self, wanted: LogFilter, limit: int | None = None) -> list[LogRecord]:
         """Newest records in memory that match, at most ``limit``, oldest of them first."""
         found: list[LogRecord] = []

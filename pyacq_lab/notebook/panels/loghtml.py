@@ -1,0 +1,39 @@
+"""Log records as a static table that needs no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from pyacq_lab.manager.logformat import format_origin, format_time, label
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.notebook.theme import THEME_CSS, record_tone
+
+
+def log_html(records: Sequence[LogRecord]) -> str:
+    """Table of records with their own style sheet; tracebacks fold out."""
+    if not records:
+        body = '<tr><td class="pq-notes" colspan="4">nothing has been said yet</td></tr>'
+    else:
+        body = "".join(_row(record) for record in records)
+    head = "".join(f"<th>{name}</th>" for name in ("Time", "Level", "From", "Message"))
+    return (
+        f'<div class="pyacq"><style>{THEME_CSS}</style>'
+        f'<table class="pq-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _row(record: LogRecord) -> str:
+    logger = f'<span class="pq-dim">{escape(record.logger)}: </span>' if record.logger else ""
+    message = f'{logger}<span style="white-space:pre-wrap">{escape(record.message)}</span>'
+    if record.traceback:
+        message = (
+            f"<details><summary>{message}</summary>"
+            f'<pre class="pq-text">{escape(record.traceback)}</pre></details>'
+        )
+    return (
+        f'<tr><td class="pq-number">{format_time(record)}</td>'
+        f'<td><span class="pq-badge pq-{record_tone(record)}">{escape(label(record))}</span></td>'
+        f"<td>{escape(format_origin(record))}</td>"
+        f'<td style="white-space:normal">{message}</td></tr>'
+    )

@@ -1,0 +1,185 @@
+"""The log in a notebook: all records, scrolled without ever being all in the page."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import msgspec
+import traitlets
+
+from pyacq_lab.manager.logfilter import LogFilter, level_number
+from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
+from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.notebook.panels.loghtml import log_html
+from pyacq_lab.notebook.panels.logselection import LogSelection
+from pyacq_lab.notebook.theme import THEME_CSS, record_tone
+
+# jupyter_server drops messages above 1 MB/s: a tenth of that, at 10 messages/s and about 250 bytes a row.
+_ROWS_PER_PUSH = 40
+_ROWS_PER_ANSWER = 400
+_TEXT_IN_ROW = 300  # characters of a message shown in its row
+_TAIL = 50  # records in a saved notebook
+
+_HERE = Path(__file__).parent
+
+
+class _Level(traitlets.Int):
+    """A level by number; a name is taken too."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Return the number of a level. Raises ConfigurationError for an unknown name."""
+        return super().validate(obj, level_number(value) if isinstance(value, str) else value)
+
+
+class LogView(anywidget.AnyWidget):
+    """Live view of a log server's records, with filters, pause and the full text of each.
+
+    It is fed by the server's thread, so it lives while a cell runs. The page holds only the rows around
+    those in sight and asks for others; after a reload it asks again.
+
+    Parameters
+    ----------
+    server : LogServer
+        Whose records are shown.
+    level : int or str
+        Lowest level shown, by number or name. Can be set later too, as can the next two.
+    source, contains : str
+        Part of ``host/process [node]`` and of the text of the records shown.
+    height : int
+        Height of the list, CSS pixels.
+
+    Raises
+    ------
+    ConfigurationError
+        No level has this name.
+    """
+
+    _esm = _HERE / "logview.js"
+    _css = THEME_CSS + (_HERE / "logview.css").read_text(encoding="utf-8")
+
+    level = _Level(0).tag(sync=True)
+    source = traitlets.Unicode("").tag(sync=True)
+    contains = traitlets.Unicode("").tag(sync=True)
+    height = traitlets.Int(320).tag(sync=True)
+
+    _unsubscribe: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        server: LogServer,
+        *,
+        level: int | str = 0,
+        source: str = "",
+        contains: str = "",
+        height: int = 320,
+    ) -> None:
+        super().__init__(level=level, source=source, contains=contains, height=height)
+        self._server = server
+        self._lock = threading.Lock()  # between the server's thread and the one that hears the page
+        self._shown = False
+        self._version = 0
+        self._selection = self._select()
+        self._pushed = self._selection.stop
+        self.observe(self._filter_changed, names=["level", "source", "contains"])
+        self.on_msg(self._heard)
+        self._unsubscribe = server.subscribe(self._came)
+
+    def close(self) -> None:
+        """Stop being fed and leave the page."""
+        if self._unsubscribe is not None:  # a widget that was refused at birth is closed too
+            self._unsubscribe()
+        super().close()
+
+    def __repr__(self) -> str:
+        store = self._server.store
+        worst = sum(r.level >= logging.ERROR for r in store.read(store.start))
+        return f"<LogView: {store.stop} records, {worst} errors among the newest>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Live view where there are widgets, else the newest records as a table or as text."""
+        shown = super()._repr_mimebundle_(**kwargs)
+        data, metadata = ({}, {}) if shown is None else shown
+        tail = self._server.store.newest(self._wanted(), _TAIL)
+        text = "\n".join(format_record(record) for record in tail) or "nothing has been said yet"
+        return {**data, "text/plain": text, "text/html": log_html(tail)}, dict(metadata)
+
+    def _wanted(self) -> LogFilter:
+        return LogFilter.of(level=self.level, source=self.source, contains=self.contains)
+
+    def _select(self) -> LogSelection:
+        return LogSelection(self._server.store, self._wanted())
+
+    def _came(self, _records: Sequence[LogRecord]) -> None:
+        """Push what is new; called by the server's thread, at most ten times a second."""
+        with self._lock:
+            self._selection.refresh()
+            stop, pushed = self._selection.stop, self._pushed
+            self._pushed = stop
+            if self._shown and stop > pushed:
+                self._send_rows("tail", max(pushed, stop - _ROWS_PER_PUSH), stop)
+
+    def _filter_changed(self, _change: Any) -> None:
+        with self._lock:
+            self._version += 1
+            self._selection = self._select()
+            self._send_newest()
+
+    def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        """Answer a page; called by the kernel's shell or comm thread."""
+        with self._lock:
+            match content:
+                case {"type": "hello"}:
+                    self._shown = True
+                    self._selection.refresh()
+                    self._send_newest()
+                case {"type": "rows", "start": int(start), "stop": int(stop)}:
+                    self._send_rows("rows", start, min(stop, start + _ROWS_PER_ANSWER))
+                case {"type": "record", "index": int(index)}:
+                    self._send_record(index)
+                case _:
+                    pass  # a page of another version of this package may ask for other things
+
+    def _send_newest(self) -> None:
+        stop = self._pushed = self._selection.stop
+        self._send_rows("tail", stop - 2 * _ROWS_PER_PUSH, stop)
+
+    def _send_rows(self, kind: str, start: int, stop: int) -> None:
+        selection = self._selection
+        self.send(
+            {
+                "type": kind,
+                "version": self._version,
+                "start": selection.start,
+                "stop": selection.stop,
+                "rows": [_row(*found) for found in selection.read(start, stop)],
+            }
+        )
+
+    def _send_record(self, index: int) -> None:
+        for record in self._server.store.read(index, index + 1):
+            fields = msgspec.to_builtins(record)
+            text = format_record(record)
+            self.send({"type": "record", "index": index, "fields": fields, "text": text})
+
+
+def _row(position: int, index: int, record: LogRecord) -> list[Any]:
+    """What a page needs to draw one row."""
+    first, _, rest = record.message.partition("\n")
+    return [
+        position,
+        index,
+        format_time(record),
+        record_tone(record),
+        label(record),
+        format_origin(record),
+        record.logger,
+        first[:_TEXT_IN_ROW],
+        bool(rest or record.traceback or len(first) > _TEXT_IN_ROW),
+        record.late,
+    ]

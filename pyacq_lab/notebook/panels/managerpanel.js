@@ -1,0 +1,95 @@
+// The page's half of ManagerPanel (managerpanel.py): a table whose rows are replaced as they change.
+
+const NUMBERS = new Set(["PID", "CPU", "Memory", "Up"]);
+
+function element(tag, className, text) {
+  const e = document.createElement(tag);
+  if (className) e.className = className;
+  if (text !== undefined) e.textContent = text;
+  return e;
+}
+
+function columnClass(name) {
+  if (NUMBERS.has(name)) return "pq-number";
+  return name === "Notes" ? "pq-notes" : "";
+}
+
+function render({ model, el }) {
+  const root = element("div", "pyacq pq-manager");
+  const bar = element("div", "pq-bar");
+  const summary = element("span", "pq-dim", "…");
+  const note = element("span", "pq-badge");
+  note.hidden = true;
+  note.setAttribute("role", "status");
+  const buttons = element("span");
+  const table = element("table", "pq-table");
+  const head = table.createTHead();
+  const body = table.createTBody();
+  bar.append(element("b", "", "Manager"), summary, element("span", "pq-grow"), note, buttons);
+  root.append(bar, table);
+  el.append(root);
+
+  let columns = [];
+  const rows = new Map(); // elements by key
+
+  function drawRow([key, depth, state, tone, [name, ...rest]]) {
+    const row = element("tr", `pq-depth${depth}`);
+    const badge = element("td");
+    badge.append(element("span", `pq-badge pq-${tone}`, state));
+    row.append(element("td", "", name), badge);
+    rest.forEach((cell, i) => row.append(element("td", columnClass(columns[i + 2]), cell)));
+    rows.get(key)?.remove();
+    rows.set(key, row);
+  }
+
+  function heard(message) {
+    if (message.type === "head") {
+      columns = message.columns;
+      const line = element("tr");
+      for (const name of columns) line.append(element("th", columnClass(name), name));
+      head.replaceChildren(line);
+      buttons.replaceChildren(...message.actions.map((name) => {
+        const button = element("button", name.startsWith("Stop") ? "pq-danger" : "", name);
+        button.addEventListener("click", () => model.send({ type: "action", name }));
+        return button;
+      }));
+    } else if (message.type === "rows") {
+      for (const row of message.changed) drawRow(row);
+      const keys = new Set(message.keys);
+      for (const [key, row] of rows) if (!keys.has(key)) { row.remove(); rows.delete(key); }
+      message.keys.forEach((key, i) => {
+        const row = rows.get(key);
+        if (row !== undefined && body.rows[i] !== row) body.insertBefore(row, body.rows[i] ?? null);
+      });
+      summary.textContent = message.summary;
+    } else if (message.type === "note") {
+      note.hidden = false;
+      note.className = `pq-badge pq-${message.tone}`;
+      note.textContent = message.text;
+      for (const button of buttons.children) button.disabled = button.textContent === message.busy;
+    }
+  }
+
+  // The kernel looks only while somebody can see what it found.
+  let inSight = false, timer = 0;
+  const tell = () => model.send({ type: inSight && !document.hidden ? "visible" : "hidden" });
+  const sight = new IntersectionObserver((entries) => {
+    inSight = entries.at(-1).isIntersecting;
+    tell();
+  });
+  const renew = () => { if (inSight && !document.hidden) tell(); };
+  model.on("msg:custom", heard);
+  document.addEventListener("visibilitychange", tell);
+  model.send({ type: "hello" });
+  sight.observe(root);
+  timer = setInterval(renew, 15000);
+
+  return () => {
+    clearInterval(timer);
+    sight.disconnect();
+    document.removeEventListener("visibilitychange", tell);
+    model.off("msg:custom", heard);
+  };
+}
+
+export default { render };

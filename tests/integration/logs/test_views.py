@@ -1,0 +1,240 @@
+"""The kernel's half of the views; the test plays the page, whose own half is for tests/browser."""
+
+import logging
+import threading
+
+import pytest
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus
+from pyacq_lab.notebook.panels.logoutput import LogOutput
+from pyacq_lab.notebook.panels.logview import LogView
+from pyacq_lab.notebook.panels.managerpanel import ManagerPanel
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """Messages that a widget sends to its page."""
+
+    def listen(widget):
+        sent = []
+        monkeypatch.setattr(widget, "send", sent.append)
+        return sent
+
+    return listen
+
+
+def say(widget, **message):
+    widget._handle_custom_msg(message, [])
+
+
+@pytest.fixture
+def view(server):
+    view = LogView(server)
+    yield view
+    view.close()
+
+
+def texts(message):
+    return [row[7] for row in message["rows"]]
+
+
+def test_a_page_gets_the_tail_and_then_what_is_new(server, view, page, until):
+    sent = page(view)
+    for i in range(200):
+        server.say(f"old {i}")
+    until(lambda: server.store.stop == 200)
+    assert sent == []  # nobody looks
+    say(view, type="hello")
+    server.say("new")
+    until(lambda: len(sent) > 1 and texts(sent[-1])[-1:] == ["new"])
+
+    assert (sent[0]["type"], sent[0]["start"], sent[0]["stop"]) == ("tail", 0, 200)
+    assert texts(sent[0])[-1] == "old 199"
+    assert 0 < len(sent[0]["rows"]) < 200
+
+
+def test_a_burst_is_pushed_as_few_rows_and_the_rest_is_asked_for(server, view, page, until):
+    sent = page(view)
+    say(view, type="hello")
+    for i in range(5000):
+        server.say(str(i))
+    until(lambda: sent[-1]["stop"] == 5000)
+    assert all(len(message["rows"]) <= 80 for message in sent)
+
+    say(view, type="rows", start=1000, stop=1003)
+    assert (sent[-1]["type"], texts(sent[-1])) == ("rows", ["1000", "1001", "1002"])
+    say(view, type="rows", start=0, stop=5000)
+    assert len(sent[-1]["rows"]) == 400
+
+
+def test_filters_are_set_from_either_side(server, view, page, until):
+    for level in (logging.INFO, logging.ERROR):
+        server.add(LogRecord(time_ns=level, host="rig", process="cam", level=level, message=f"level {level}"))
+    until(lambda: server.store.stop == 2)
+    sent = page(view)
+    view.level = "ERROR"
+    assert texts(sent[-1]) == ["level 40"]
+    view.set_state({"level": 0, "contains": "LEVEL 2"})
+    assert texts(sent[-1]) == ["level 20"]
+    view.source = "nobody"
+    assert texts(sent[-1]) == []
+    versions = [message["version"] for message in sent]
+    assert versions == sorted(versions)
+    assert versions[-1] > 0
+
+    with pytest.raises(ConfigurationError, match="LOUD"):
+        view.level = "LOUD"
+
+
+def test_a_click_gets_the_whole_record(server, view, page, until):
+    server.say("first line\nsecond", traceback="Traceback: all of it\n")
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="hello")
+    row = sent[-1]["rows"][0]
+    say(view, type="record", index=row[1])
+
+    assert (row[7], row[8]) == ("first line", True)
+    assert "second" in sent[-1]["text"]
+    assert "all of it" in sent[-1]["text"]
+    assert sent[-1]["fields"]["host"] == "lab"
+    say(view, type="record", index=10**6)  # gone: no answer, no error
+    say(view, type="of another version")
+
+
+def test_without_widgets_the_tail_is_shown(server, view, until):
+    assert "nothing has been said" in view._repr_mimebundle_()[0]["text/html"]
+    server.say("<script>hello</script>", traceback="Traceback\n", level=logging.ERROR)
+    until(lambda: server.store.stop == 1)
+    data, _ = view._repr_mimebundle_()
+
+    assert "&lt;script&gt;hello" in data["text/html"]
+    assert "<script>" not in data["text/html"]
+    assert "ERROR" in data["text/plain"]
+    assert "Traceback" in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert repr(view) == "<LogView: 1 records, 1 errors among the newest>"
+
+
+def test_a_closed_view_is_no_longer_fed(server, view, page, until):
+    sent = page(view)
+    say(view, type="hello")
+    view.close()
+    n = len(sent)
+    server.say("unseen")
+    until(lambda: server.query(contains="unseen"))
+
+    assert len(sent) == n
+
+
+def test_the_plain_output_shows_the_tail(server, until):
+    output = LogOutput(server, level="INFO", n_records=3)
+    for i in range(10):
+        server.say(str(i))
+    server.say("too quiet", level=logging.DEBUG)
+    until(lambda: output.outputs and "9\n" in output.outputs[0]["text"])
+    output.close()
+
+    (only,) = output.outputs
+    assert [line[-1] for line in only["text"].splitlines()] == ["7", "8", "9"]
+
+
+class Rig:
+    """What a panel asks for its status."""
+
+    def __init__(self):
+        self.groups = (GroupStatus(name="cams", state="running"),)
+        self.asked = 0
+        self.error = None
+
+    def status(self):
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return ManagerStatus(hosts=(HostStatus(name="rig", endpoint="tcp://1.1.1.1:1", groups=self.groups),))
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+@pytest.fixture
+def panel(rig):
+    called = threading.Event()
+
+    def fail():
+        raise ValueError("stuck")
+
+    panel = ManagerPanel(rig, actions={"Stop all": called.set, "Start all": fail}, interval=0.2)
+    panel.called = called
+    yield panel
+    panel.close()
+
+
+def rows(sent):
+    return [message for message in sent if message["type"] == "rows"]
+
+
+def test_a_panel_asks_only_while_it_is_seen_and_sends_only_what_changed(rig, panel, page, until):
+    sent = page(panel)
+    assert rig.asked == 0
+    say(panel, type="hello")
+    until(lambda: rows(sent))
+    until(lambda: rig.asked >= 3)
+    assert len(rows(sent)) == 1
+
+    rig.groups = (GroupStatus(name="cams", state="died"),)
+    until(lambda: len(rows(sent)) == 2)
+    assert [row.key for row in rows(sent)[1]["changed"]] == ["rig/cams"]
+    assert sent[0] == {
+        "type": "head",
+        "columns": ("Name", "State", "PID", "CPU", "Memory", "Up", "Notes"),
+        "actions": ["Stop all", "Start all"],
+    }
+
+    say(panel, type="hidden")
+    until(lambda: not panel._wanted.is_set())
+    asked = rig.asked
+    say(panel, type="visible")
+    until(lambda: rig.asked > asked)
+
+
+def test_buttons_act_and_say_how_it_went(panel, page, until):
+    sent = page(panel)
+    say(panel, type="action", name="Stop all")
+    until(lambda: panel.called.is_set() and sent and sent[-1]["text"] == "Stop all: done")
+    say(panel, type="action", name="Start all")
+    until(lambda: sent[-1]["text"] == "Start all failed: stuck")
+    say(panel, type="action", name="rm -rf")
+
+    assert sent[-1]["tone"] == "bad"
+
+
+def test_a_status_that_cannot_be_asked_is_said_and_asked_again(rig, panel, page, until):
+    sent = page(panel)
+    rig.error = ConnectionError("no route")
+    say(panel, type="hello")
+    until(lambda: sent[-1].get("text") == "no status: no route")
+    rig.error = None
+    until(lambda: rows(sent))
+
+
+def test_a_panel_shows_itself_without_widgets(rig, panel):
+    data, _ = panel._repr_mimebundle_()
+
+    assert "<table" in data["text/html"]
+    assert data["text/plain"] == repr(panel) == "<Manager: 1 host, 1 process, no nodes>"
+
+
+def test_a_panel_that_would_ask_too_often_is_refused(rig):
+    with pytest.raises(ConfigurationError, match=r"0\.2 s"):
+        ManagerPanel(rig, interval=0.01)
+
+
+@pytest.mark.parametrize("view", [LogView, LogOutput])
+def test_an_unknown_level_is_refused(server, view):
+    with pytest.raises(ConfigurationError, match="LOUD"):
+        view(server, level="LOUD")

@@ -1,0 +1,91 @@
+import pytest
+
+from pyacq_lab.model.ledger import HopLedger, PortStatus
+from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus, NodeStatus, Usage
+from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
+from pyacq_lab.notebook.panels.statusrows import format_bytes, format_duration, status_rows
+
+S = 10**9
+STATUS = ManagerStatus(
+    time_ns=1000 * S,
+    hosts=(
+        HostStatus(
+            name="rig",
+            endpoint="tcp://10.0.0.53:8000",
+            pid=1,
+            cpu_count=8,
+            groups=(
+                GroupStatus(
+                    name="cams",
+                    pid=2,
+                    state="running",
+                    started_ns=935 * S,
+                    usage=Usage(cpu_percent=12.4, rss=27_300_000),
+                ),
+                GroupStatus(name="amp", pid=3, state="died", ending="killed by SIGSEGV"),
+            ),
+        ),
+        HostStatus(name="<b>pc</b>", endpoint="tcp://10.0.0.54:8000"),
+    ),
+    nodes={
+        "cams": (
+            NodeStatus(
+                name="left",
+                type="Camera",
+                state=State.RUNNING,
+                outputs=(PortStatus(name="out", overruns=3),),
+                inputs=(PortStatus(name="in", ledger=HopLedger(sent=9, received=4, dropped=5)),),
+            ),
+            NodeStatus(name="right", type="Camera", state=State.FAULTED, reason="TimeoutError: no frame"),
+        )
+    },
+    clocks={"rig": (120_000, 40_000)},
+    unreachable={"<b>pc</b>": "no answer for 12 s"},
+)
+
+
+def test_rows_follow_hosts_processes_and_nodes():
+    rows = {row.key: row for row in status_rows(STATUS)}
+
+    assert list(rows) == ["rig", "rig/cams", "rig/cams/left", "rig/cams/right", "rig/amp", "<b>pc</b>"]
+    assert rows["rig"].cells[-1] == "tcp://10.0.0.53:8000 · 8 cores · clock +0.120 ± 0.040 ms"
+    assert rows["rig/cams"].cells == ("cams", "2", "12 %", "27.3 MB", "1 min 5 s", "")
+    assert rows["rig/amp"].cells == ("amp", "3", "", "", "", "killed by SIGSEGV")
+    assert (rows["rig/amp"].state, rows["rig/amp"].tone) == ("died", "bad")
+    assert rows["<b>pc</b>"].state == "unreachable"
+
+
+def test_trouble_and_losses_are_said():
+    rows = {row.key: row for row in status_rows(STATUS)}
+
+    assert "out: 3 samples overrun · in: 5 samples dropped" in rows["rig/cams/left"].cells[-1]
+    assert "TimeoutError: no frame" in rows["rig/cams/right"].cells[-1]
+    assert manager_text(STATUS) == (
+        "<Manager: 2 hosts, 2 processes, 2 nodes (1 running), 1 unreachable, 1 died, 1 faulted>"
+    )
+    assert manager_text(ManagerStatus()) == "<Manager: 0 hosts, 0 processes, no nodes>"
+
+
+def test_the_static_table_holds_all_rows_and_no_foreign_markup():
+    html = manager_html(STATUS)
+
+    assert html.count("<tr") == 1 + 6
+    assert "<b>pc</b>" not in html
+    assert "&lt;b&gt;pc&lt;/b&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (153_000_000, "153 MB"), (2 * 10**12, "2.0 TB")],
+)
+def test_sizes_are_readable(n, text):
+    assert format_bytes(n) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (59.9, "59 s"), (65, "1 min 5 s"), (3 * 3600 + 720, "3 h 12 min"), (90_000, "1 d 1 h")],
+)
+def test_durations_are_readable(seconds, text):
+    assert format_duration(seconds) == text
