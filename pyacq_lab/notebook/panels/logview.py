@@ -16,6 +16,7 @@ from pyacq_lab.manager.logfilter import LogFilter, level_number
 from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.loghtml import log_html
 from pyacq_lab.notebook.panels.logselection import LogSelection
 from pyacq_lab.notebook.theme import THEME_CSS, record_tone
@@ -37,7 +38,7 @@ class _Level(traitlets.Int):
         return super().validate(obj, level_number(value) if isinstance(value, str) else value)
 
 
-class LogView(anywidget.AnyWidget):
+class LogView(Keepsake, anywidget.AnyWidget):
     """Live view of a log server's records, with filters, pause and the full text of each.
 
     It is fed by the server's thread, so it lives while a cell runs. The page holds only the rows around
@@ -94,6 +95,8 @@ class LogView(anywidget.AnyWidget):
         """Stop being fed and leave the page."""
         if self._unsubscribe is not None:  # a widget that was refused at birth is closed too
             self._unsubscribe()
+            self._unsubscribe = None
+            self._leave_still()
         super().close()
 
     def __repr__(self) -> str:
@@ -101,13 +104,11 @@ class LogView(anywidget.AnyWidget):
         worst = sum(r.level >= logging.ERROR for r in store.read(store.start))
         return f"<LogView: {store.stop} records, {worst} errors among the newest>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live view where there are widgets, else the newest records as a table or as text."""
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = ({}, {}) if shown is None else shown
+    def _still_bundle(self) -> Bundle:
+        """Newest records as a table, and as text."""
         tail = self._server.store.newest(self._wanted(), _TAIL)
         text = "\n".join(format_record(record) for record in tail) or "nothing has been said yet"
-        return {**data, "text/plain": text, "text/html": log_html(tail)}, dict(metadata)
+        return {"text/plain": text, "text/html": log_html(tail)}, {}
 
     def _wanted(self) -> LogFilter:
         return LogFilter.of(level=self.level, source=self.source, contains=self.contains)

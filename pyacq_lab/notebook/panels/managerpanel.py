@@ -13,6 +13,7 @@ import anywidget
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.status import ManagerStatus
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
 from pyacq_lab.notebook.theme import THEME_CSS
@@ -32,7 +33,7 @@ class StatusSource(Protocol):
         ...
 
 
-class ManagerPanel(anywidget.AnyWidget):
+class ManagerPanel(Keepsake, anywidget.AnyWidget):
     """Live table of what a manager looks after.
 
     A thread of its own asks for the status, and only while the panel is in sight; it sends what changed.
@@ -87,18 +88,16 @@ class ManagerPanel(anywidget.AnyWidget):
             self._wanted.set()
             self._thread.join()
             self._thread = None
+            self._leave_still()
         super().close()
 
     def __repr__(self) -> str:
         return manager_text(self._source.status())
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live panel where there are widgets, else a table or a line of text."""
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = ({}, {}) if shown is None else shown
+    def _still_bundle(self) -> Bundle:
+        """Present status as a table, and as text."""
         status = self._source.status()
-        text = {"text/plain": manager_text(status), "text/html": manager_html(status)}
-        return {**data, **text}, dict(metadata)
+        return {"text/plain": manager_text(status), "text/html": manager_html(status)}, {}
 
     def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Hear a page; called by the kernel's shell or comm thread, so it must not wait."""
