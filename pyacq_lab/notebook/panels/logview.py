@@ -83,6 +83,7 @@ class LogView(anywidget.AnyWidget):
         self._server = server
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
+        self._heard_page = False
         self._version = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
@@ -105,6 +106,7 @@ class LogView(anywidget.AnyWidget):
         """Live view where there are widgets, else the newest records as a table or as text."""
         shown = super()._repr_mimebundle_(**kwargs)
         data, metadata = ({}, {}) if shown is None else shown
+        self._shown = True
         tail = self._server.store.newest(self._wanted(), _TAIL)
         text = "\n".join(format_record(record) for record in tail) or "nothing has been said yet"
         return {**data, "text/plain": text, "text/html": log_html(tail)}, dict(metadata)
@@ -122,7 +124,9 @@ class LogView(anywidget.AnyWidget):
             stop, pushed = self._selection.stop, self._pushed
             self._pushed = stop
             if self._shown and stop > pushed:
-                self._send_rows("tail", max(pushed, stop - _ROWS_PER_PUSH), stop)
+                # A page whose greeting waits behind a running cell has heard nothing yet: send it more.
+                start = max(pushed, stop - _ROWS_PER_PUSH) if self._heard_page else stop - _ROWS_PER_PUSH
+                self._send_rows("tail", start, stop)
 
     def _filter_changed(self, _change: Any) -> None:
         with self._lock:
@@ -135,7 +139,7 @@ class LogView(anywidget.AnyWidget):
         with self._lock:
             match content:
                 case {"type": "hello"}:
-                    self._shown = True
+                    self._shown = self._heard_page = True
                     self._selection.refresh()
                     self._send_newest()
                 case {"type": "rows", "start": int(start), "stop": int(stop)}:
