@@ -9,6 +9,8 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import publish_display_data
 
+from pyacq_lab.kernel.shim import enable_comms_while_busy
+
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """What IPython shows: data by MIME type, and metadata by MIME type."""
 
@@ -22,6 +24,11 @@ class Keepsake(ipywidgets.DOMWidget):
     _display_id = ""
     _live = True
 
+    def __init__(self, **kwargs: Any) -> None:
+        # Its threads send in the name of the running cell; what the page answers must not wait for that.
+        enable_comms_while_busy()
+        super().__init__(**kwargs)
+
     def _still_bundle(self) -> Bundle:
         """Give the still form as it is now: a picture or table where there is one, else a line of text."""
         return {"text/plain": repr(self)}, {}
@@ -33,7 +40,7 @@ class Keepsake(ipywidgets.DOMWidget):
             data = {**data, "application/vnd.jupyter.widget-view+json": view}
         return data, metadata
 
-    def _repr_mimebundle_(self, **_: Any) -> Bundle:
+    def _repr_mimebundle_(self, **_: Any) -> Bundle:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._bundle()
 
     def _ipython_display_(self, **_: Any) -> None:

@@ -84,6 +84,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
         self._server = server
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
+        self._heard_page = False
         self._version = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
@@ -106,6 +107,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def _still_bundle(self) -> Bundle:
         """Newest records as a table, and as text."""
+        self._shown = True
         tail = self._server.store.newest(self._wanted(), _TAIL)
         text = "\n".join(format_record(record) for record in tail) or "nothing has been said yet"
         return {"text/plain": text, "text/html": log_html(tail)}, {}
@@ -123,7 +125,9 @@ class LogView(Keepsake, anywidget.AnyWidget):
             stop, pushed = self._selection.stop, self._pushed
             self._pushed = stop
             if self._shown and stop > pushed:
-                self._send_rows("tail", max(pushed, stop - _ROWS_PER_PUSH), stop)
+                # A page whose greeting waits behind a running cell has heard nothing yet: send it more.
+                start = max(pushed, stop - _ROWS_PER_PUSH) if self._heard_page else stop - _ROWS_PER_PUSH
+                self._send_rows("tail", start, stop)
 
     def _filter_changed(self, _change: Any) -> None:
         with self._lock:
@@ -136,7 +140,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
         with self._lock:
             match content:
                 case {"type": "hello"}:
-                    self._shown = True
+                    self._shown = self._heard_page = True
                     self._selection.refresh()
                     self._send_newest()
                 case {"type": "rows", "start": int(start), "stop": int(stop)}:

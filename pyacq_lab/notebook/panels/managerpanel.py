@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anywidget
+import traitlets
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.status import ManagerStatus
@@ -58,6 +59,9 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
     _esm = _HERE / "managerpanel.js"
     _css = THEME_CSS + (_HERE / "managerpanel.css").read_text(encoding="utf-8")
 
+    columns = traitlets.List(traitlets.Unicode(), list(COLUMNS)).tag(sync=True)
+    buttons = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
     _thread: threading.Thread | None = None
 
     def __init__(
@@ -69,13 +73,14 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
     ) -> None:
         if interval < 0.2:
             raise ConfigurationError(f"interval {interval} s: wanted 0.2 s or more, five looks a second")
-        super().__init__()
-        self._source = source
         self._actions = dict(actions or {})
+        super().__init__(buttons=list(self._actions))
+        self._source = source
         self._interval = interval
         self._lock = threading.Lock()
         self._sent: dict[str, StatusRow] = {}
         self._summary = ""
+        self._heard_page = False
         self._visible_until = 0.0
         self._ended = threading.Event()
         self._wanted = threading.Event()
@@ -96,6 +101,7 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
 
     def _still_bundle(self) -> Bundle:
         """Present status as a table, and as text."""
+        self._see()
         status = self._source.status()
         return {"text/plain": manager_text(status), "text/html": manager_html(status)}, {}
 
@@ -103,9 +109,9 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
         """Hear a page; called by the kernel's shell or comm thread, so it must not wait."""
         match content:
             case {"type": "hello"}:
-                self.send({"type": "head", "columns": COLUMNS, "actions": list(self._actions)})
                 with self._lock:
                     self._sent = {}
+                    self._heard_page = True
                 self._see()
             case {"type": "visible"}:
                 self._see()
@@ -159,6 +165,9 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
         rows = {row.key: row for row in status_rows(status)}
         summary = status_summary(status)
         with self._lock:
+            if not self._heard_page:
+                # Its greeting waits behind a running cell: it may have been drawn after we last sent.
+                self._sent = {}
             changed = [row for key, row in rows.items() if self._sent.get(key) != row]
             if not changed and list(rows) == list(self._sent) and summary == self._summary:
                 return
