@@ -192,7 +192,7 @@ def test_error_messages_arrive(lab):
 
 def test_other_log_records_arrive(lab):
     lab.there.run("import logging; logging.getLogger('bench').info('by the way')")
-    (record,) = found(lab, contains="by the way", source="bench/there")
+    (record,) = [r for r in found(lab, contains="by the way") if r.stream == "log"]
     assert record.level_name == "INFO"
 
 
@@ -275,9 +275,11 @@ def test_a_host_server_runs_by_the_script_and_prints_what_to_type(lab):
     assert eval(line, {"manager": lab.manager}) is lab.host  # as pasted into a cell
 
 
-@pytest.mark.parametrize("command", [["-m", "pyacq_lab.host"], ["-m", "pyacq_lab.cli", "host"]])
+@pytest.mark.parametrize(
+    "command", ["import pyacq_lab.host.__main__", "from pyacq_lab.cli import main; main(['host'])"]
+)
 def test_an_address_must_be_given_to_the_host_server(home, command):
-    run = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "endpoint" in run.stderr
 
@@ -301,7 +303,7 @@ def test_a_manager_needs_a_running_host_server(lab):
 def test_the_manager_watches_its_resources_on_the_host(lab):
     (group,) = [g for g in lab.host.status().groups if g.name == "there"]
     assert (group.state, group.pid) == ("running", lab.there.pid)
-    assert group.usage.memory > 0
+    assert group.usage.rss > 0
 
 
 def test_the_host_says_when_a_process_dies_unexpectedly(lab):
@@ -317,9 +319,8 @@ def test_the_host_says_when_a_process_dies_unexpectedly(lab):
 
 def test_the_last_words_of_a_process_arrive(lab):
     group = lab.manager.create_nodegroup("talkative", host=lab.host)
-    code = "import os, signal; os.write(2, b'my last words\\n'); os.kill(os.getpid(), signal.SIGKILL)"
-    threading.Thread(target=pytest.raises, args=(Exception, group.run, code), daemon=True).start()
-    pyacq.wait_for(lambda: not group.alive)
+    group.run("import os; os.write(2, b'my last words')")  # a line without an end
+    os.kill(group.pid, signal.SIGKILL)
     assert found(lab, contains="my last words")[0].source == "bench/talkative"
 
 
