@@ -16,9 +16,11 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for a ``page`` once for each."""
-    if "page" in metafunc.fixturenames:
-        metafunc.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+    """Run a test that asks for a ``page``, or for one ``page_with_python``, once for each."""
+    with_python = [page for page in PAGES if "```python" in page.read_text()]
+    for name, found in (("page", PAGES), ("page_with_python", with_python)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, found, ids=[str(page.relative_to(ROOT)) for page in found])
 
 
 @pytest.fixture(scope="session")

@@ -26,16 +26,13 @@ def blocks(page):
             yield "\n" * text.count("\n", 0, match.start("code")) + match["code"]
 
 
-def test_python_of_page(page, host_program, tmp_path, monkeypatch):
-    found = list(blocks(page))
-    if not found:
-        pytest.skip("the page has no Python to run")
+def test_python_of_page(page_with_python, host_program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}  # as in a notebook: classes that are defined there are sent by value
     try:
-        for code in found:
+        for code in blocks(page_with_python):
             here = code.replace(ENDPOINT, host_program.endpoint).replace(KEY, f'key="{host_program.key}"')
-            exec(compile(here, str(page), "exec"), namespace)
+            exec(compile(here, str(page_with_python), "exec"), namespace)
     finally:
         ipywidgets.Widget.close_all()
         try:

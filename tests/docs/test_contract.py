@@ -205,6 +205,17 @@ def test_uncaught_exceptions_arrive(lab):
     assert "in <lambda>" in record.traceback
 
 
+def test_the_exception_of_a_node_arrives_and_names_the_node(lab):
+    node = lab.there.create_node("SimulatedDevice", "flaky")
+    node.configure(sample_rate=1000, fail_at=10)
+    node.initialize()
+    node.start()
+    pyacq.wait_for(lambda: node.state == "faulted")
+    record = found(lab, node="flaky", level="ERROR")[-1]
+    assert "Traceback" in record.traceback
+    lab.there.remove_node(node)
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_what_is_printed_arrives(lab, stream):
     lab.there.run(f"import sys; print('printed to {stream}', file=sys.{stream})")
