@@ -21,6 +21,7 @@ import pytest
 
 import pyacq_lab as pyacq
 from pyacq_lab.errors import PyacqError
+from pyacq_lab.manager.manager import Manager  # of other applications: an application has one
 
 
 def runs(pid):
@@ -110,19 +111,12 @@ def test_a_host_server_can_be_left_running(home, start_host):
     program = start_host("--name", "patient")
     try:
         for _ in range(2):  # one application after the other
-            with pyacq_manager() as manager:
+            with Manager() as manager:
                 group = manager.create_nodegroup(host=manager.add_host(program.endpoint, program.key[:40]))
             assert not runs(group.pid)
             assert program.process.poll() is None
     finally:
         program.end()
-
-
-def pyacq_manager():
-    """A manager of another application: a second one in this process is for tests only."""
-    from pyacq_lab.manager.manager import Manager
-
-    return Manager()
 
 
 def test_a_nodegroup_holds_several_nodes_in_one_process(lab):
@@ -163,10 +157,9 @@ def test_an_application_has_one_manager_at_most(lab):
 
 
 def test_the_manager_listens_in_the_background_while_this_thread_is_busy(lab):
-    lab.there.run("import logging; logging.warning('said in the background')")
     done = threading.Event()
     stop = lab.manager.logs.subscribe(lambda _: done.set())
-    lab.there.run("import logging; logging.warning('said in the background, again')")
+    lab.there.run("import logging; logging.warning('said in the background')")
     assert done.wait(10)  # this thread calls nothing meanwhile
     stop()
 
@@ -179,7 +172,7 @@ def test_the_log_server_runs_in_a_thread_of_the_managers_process(lab):
 
 
 def test_the_log_server_starts_with_the_manager(home):
-    with pyacq_manager() as manager:
+    with Manager() as manager:
         logging.getLogger("early").error("the first word")
         pyacq.wait_for(lambda: manager.query_logs(contains="the first word"))
 
@@ -358,7 +351,7 @@ def test_a_node_is_created_and_used_through_its_handle(lab):
 def test_closing_the_manager_ends_all_nodegroups_on_all_hosts(home, start_host):
     program = start_host("--name", "last")
     try:
-        manager = pyacq_manager()
+        manager = Manager()
         host = manager.add_host(program.endpoint, program.key)
         groups = [manager.create_nodegroup(host=host), manager.create_nodegroup()]
         local = manager.default_host.welcome.pid
@@ -371,7 +364,7 @@ def test_closing_the_manager_ends_all_nodegroups_on_all_hosts(home, start_host):
 
 
 def test_a_closed_manager_says_so_and_another_can_be_made(home):
-    manager = pyacq_manager()
+    manager = Manager()
     manager.close()
     manager.close()
     with pytest.raises(pyacq.PyacqError, match="create_manager"):
