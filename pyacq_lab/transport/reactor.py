@@ -68,6 +68,7 @@ class SharedSocket:
             try:
                 self._raw.send_multipart(frames, flags=0 if block else zmq.DONTWAIT, copy=copy)
             except zmq.Again:
+                self._reactor.wake(self)  # trying to send may have swallowed the word of an arrival
                 return False
             except zmq.ZMQError as error:
                 if error.errno in (zmq.EHOSTUNREACH, zmq.ENOTSOCK, zmq.ETERM):
@@ -95,11 +96,25 @@ class SharedSocket:
         return True
 
     def close(self, linger: float = 1.0) -> None:
-        """Close; any thread. ``linger`` is how long, s, unsent messages may still leave."""
+        """Close; any thread. ``linger`` is how long, s, unsent messages may still leave.
+
+        A socket that is monitored is closed before its monitor; see `stop_monitor`.
+        """
         self._reactor.remove(self)
+        self.stop_monitor()
         with self._lock:
             if not self._raw.closed:
                 self._raw.close(linger=int(linger * 1000))
+
+    def stop_monitor(self) -> None:
+        """Tell of no more connection events, if this socket did; any thread.
+
+        To be done before the monitor is closed: libzmq's own threads block for good on an event that
+        nobody can receive any more.
+        """
+        with self._lock:
+            if not self._raw.closed:
+                self._raw.disable_monitor()
 
     @property
     def closed(self) -> bool:
@@ -193,6 +208,8 @@ class Reactor:
             self._closing = True
         self._wake()
         self._thread.join()
+        for shared in list(self._sockets):
+            shared.stop_monitor()
         for shared in list(self._sockets):
             shared.close(linger=0)
         self._selector.close()

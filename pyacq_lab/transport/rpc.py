@@ -299,8 +299,8 @@ class RpcClient:
         self._on_lost = self._on_back = None
         self.fail(f"the connection to {self.where} was closed")
         self._reactor.cancel(self._timer)
-        self._monitor.close(0)
         self._socket.close(1.0)
+        self._monitor.close(0)
 
     def _on_message(self, frames: Frames) -> None:
         message = self._decoder.decode([f.buffer for f in frames])
