@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ from pyacq_lab.transport.rpc import RpcClient, RpcServer
 from pyacq_lab.wire.messages import GroupRequest, Ready
 
 log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL = 0.001
+"""Seconds that a busy thread, such as a cell's, keeps the interpreter from the threads that serve calls."""
 
 
 class Bootstrap(msgspec.Struct, frozen=True):
@@ -84,6 +88,7 @@ class NodeGroupProgram:
             vocabulary=GroupRequest,
             handler=self.handler.handle,
             where=where,
+            works=True,
         )
 
     def report(self) -> None:
@@ -121,6 +126,7 @@ class NodeGroupProgram:
 
 def main(launched: Launched) -> int:
     """Run a nodegroup; called in its process's main thread. Returns the exit code."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap))
     program.capture.install(logging.INFO)
     namespace: dict[str, Any] = {"nodegroup": program.api, "nodes": program.api.nodes}

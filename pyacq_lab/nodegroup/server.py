@@ -12,7 +12,7 @@ from typing import Any
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.nodegroup.api import NodeGroupApi
-from pyacq_lab.transport.rpc import Peer
+from pyacq_lab.transport.rpc import Peer, Work
 from pyacq_lab.wire.messages import Call, DumpStacks, GroupState, Ping, StopAll
 
 
@@ -32,6 +32,8 @@ class GroupServer:
     def handle(self, message: Any, peer: Peer) -> Any | Future[Any]:
         """Serve one request; the reactor's thread."""
         match message:
+            case Call(target, method, args, kwargs):
+                return Work(target, lambda: self._call(target, method, args, kwargs))
             case Ping():
                 return self._clock.now_ns()
             case GroupState():
@@ -40,8 +42,6 @@ class GroupServer:
                 return self._api.request_stop_all()
             case DumpStacks():
                 return dump_stacks()
-            case Call(target, method, args, kwargs):
-                return self._lane(target).submit(self._call, target, method, args, kwargs)
             case _:
                 raise UnknownName(f"a nodegroup does not serve {type(message).__name__}")
 
