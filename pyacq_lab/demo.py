@@ -75,6 +75,7 @@ def run_headless(folder: Path) -> list[Path]:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
     folder.mkdir(parents=True, exist_ok=True)
     notebook: Any = nbformat.read(find_notebook(), as_version=4)
@@ -83,6 +84,7 @@ def run_headless(folder: Path) -> list[Path]:
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder.resolve())}},
+        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
     )
     try:
         client.execute()

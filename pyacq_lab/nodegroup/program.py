@@ -108,8 +108,8 @@ class NodeGroupProgram:
             client.close()
 
     def print_line(self, stream: str, text: str, in_cell: bool) -> None:
-        """Send what was printed to the log server; any thread."""
-        self.shipper.printed(stream, text)
+        """Send a printed line to the log server; any thread."""
+        self.shipper.printed(stream, text + "\n")
 
     def close(self) -> None:
         """Close the nodes, say the last words, release everything."""

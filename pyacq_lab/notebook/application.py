@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyacq_lab.errors import LifecycleError
 from pyacq_lab.manager.manager import Manager
 
 if TYPE_CHECKING:
     from pyacq_lab.notebook.panels import LogOutput, LogView, ManagerPanel
+
+V = TypeVar("V")
 
 _lock = threading.Lock()
 _current: NotebookManager | None = None
@@ -19,23 +22,37 @@ _current: NotebookManager | None = None
 class NotebookManager(Manager):
     """A manager that can be looked at: as a panel, as a table where widgets are dead, in one line."""
 
+    def __init__(self, **options: Any) -> None:
+        self._views: weakref.WeakSet[Any] = weakref.WeakSet()
+        super().__init__(**options)
+
     def panel(self) -> ManagerPanel:
         """Live panel of hosts, nodegroups and nodes."""
         from pyacq_lab.notebook.panels import ManagerPanel
 
-        return ManagerPanel(self)
+        return self._closed_with_me(ManagerPanel(self, actions={"Stop all": self.emergency_stop}))
 
     def log_view(self, **options: Any) -> LogView:
         """Live view of everything that every process says, in order; see `LogView` for the options."""
         from pyacq_lab.notebook.panels import LogView
 
-        return LogView(self.logs, **options)
+        return self._closed_with_me(LogView(self.logs, **options))
 
     def log_output(self, **options: Any) -> LogOutput:
         """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
         from pyacq_lab.notebook.panels import LogOutput
 
-        return LogOutput(self.logs, **options)
+        return self._closed_with_me(LogOutput(self.logs, **options))
+
+    def close(self) -> None:
+        """Close views, nodegroups, the manager's own host, the log server; idempotent."""
+        for view in list(self._views):
+            view.close()
+        super().close()
+
+    def _closed_with_me(self, view: V) -> V:
+        self._views.add(view)
+        return view
 
     def _repr_html_(self) -> str:
         from pyacq_lab.notebook.panels import manager_html

@@ -32,10 +32,11 @@ def client_socket(
     context: zmq.Context[zmq.Socket[bytes]], kind: int, keys: KeyPair, server_key: str
 ) -> zmq.Socket[bytes]:
     """Socket that proves itself by ``keys`` and talks only to the server that holds ``server_key``."""
+    check_key(server_key)
     raw = _socket(context, kind)
     raw.curve_secretkey = keys.secret.encode()
     raw.curve_publickey = keys.public.encode()
-    raw.curve_serverkey = check_key(server_key).encode()
+    raw.curve_serverkey = server_key.encode()
     return raw
 
 

@@ -214,3 +214,19 @@ def test_several_streams_share_one_widget_and_one_time_axis(make):
     )
     assert frames[0] == pytest.approx(frames[1], abs=1)
     assert lab.complaints == []
+
+
+def test_another_scale_repaints_what_is_already_there(make) -> None:
+    lab = make("scaled.ipynb", DRAWN, "scope.zoom(0.5)")
+    lab.start_cell(0)
+    lab.wait_for(ALL_PAINTED)
+    before = lab.page.evaluate(READ_CANVAS)
+    generation = lab.page.evaluate(f"() => {SCOPE}.panels[0].ring.generation")
+    lab.start_cell(1)
+    lab.wait_for(
+        f"(n) => {SCOPE}.panels[0].ring.generation > n && {SCOPE}.pending === undefined", 30, generation
+    )
+    after = lab.page.evaluate(READ_CANVAS)
+    assert after["first"] != before["first"]
+    lab.page.evaluate(f"() => {{ {SCOPE}.panels[0].painter.key = ''; {SCOPE}.paint({SCOPE}.panels[0]); }}")
+    assert lab.page.evaluate(READ_CANVAS) == after

@@ -16,6 +16,7 @@ from pyacq_lab.manager.logfilter import LogFilter, level_number
 from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.loghtml import log_html
 from pyacq_lab.notebook.panels.logselection import LogSelection
 from pyacq_lab.notebook.theme import THEME_CSS, record_tone
@@ -37,7 +38,7 @@ class _Level(traitlets.Int):
         return super().validate(obj, level_number(value) if isinstance(value, str) else value)
 
 
-class LogView(anywidget.AnyWidget):
+class LogView(Keepsake, anywidget.AnyWidget):
     """Live view of a log server's records, with filters, pause and the full text of each.
 
     It is fed by the server's thread, so it lives while a cell runs. The page holds only the rows around
@@ -83,6 +84,7 @@ class LogView(anywidget.AnyWidget):
         self._server = server
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
+        self._heard_page = False
         self._version = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
@@ -94,6 +96,8 @@ class LogView(anywidget.AnyWidget):
         """Stop being fed and leave the page."""
         if self._unsubscribe is not None:  # a widget that was refused at birth is closed too
             self._unsubscribe()
+            self._unsubscribe = None
+            self._leave_still()
         super().close()
 
     def __repr__(self) -> str:
@@ -101,13 +105,12 @@ class LogView(anywidget.AnyWidget):
         worst = sum(r.level >= logging.ERROR for r in store.read(store.start))
         return f"<LogView: {store.stop} records, {worst} errors among the newest>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live view where there are widgets, else the newest records as a table or as text."""
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = ({}, {}) if shown is None else shown
+    def _still_bundle(self) -> Bundle:
+        """Newest records as a table, and as text."""
+        self._shown = True
         tail = self._server.store.newest(self._wanted(), _TAIL)
         text = "\n".join(format_record(record) for record in tail) or "nothing has been said yet"
-        return {**data, "text/plain": text, "text/html": log_html(tail)}, dict(metadata)
+        return {"text/plain": text, "text/html": log_html(tail)}, {}
 
     def _wanted(self) -> LogFilter:
         return LogFilter.of(level=self.level, source=self.source, contains=self.contains)
@@ -122,7 +125,9 @@ class LogView(anywidget.AnyWidget):
             stop, pushed = self._selection.stop, self._pushed
             self._pushed = stop
             if self._shown and stop > pushed:
-                self._send_rows("tail", max(pushed, stop - _ROWS_PER_PUSH), stop)
+                # A page whose greeting waits behind a running cell has heard nothing yet: send it more.
+                start = max(pushed, stop - _ROWS_PER_PUSH) if self._heard_page else stop - _ROWS_PER_PUSH
+                self._send_rows("tail", start, stop)
 
     def _filter_changed(self, _change: Any) -> None:
         with self._lock:
@@ -135,7 +140,7 @@ class LogView(anywidget.AnyWidget):
         with self._lock:
             match content:
                 case {"type": "hello"}:
-                    self._shown = True
+                    self._shown = self._heard_page = True
                     self._selection.refresh()
                     self._send_newest()
                 case {"type": "rows", "start": int(start), "stop": int(stop)}:

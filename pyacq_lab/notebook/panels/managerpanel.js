@@ -21,7 +21,7 @@ function render({ model, el }) {
   const note = element("span", "pq-badge");
   note.hidden = true;
   note.setAttribute("role", "status");
-  const buttons = element("span");
+  const buttons = element("span", "pq-buttons");
   const table = element("table", "pq-table");
   const head = table.createTHead();
   const body = table.createTBody();
@@ -29,7 +29,15 @@ function render({ model, el }) {
   root.append(bar, table);
   el.append(root);
 
-  let columns = [];
+  const columns = model.get("columns");
+  const line = element("tr");
+  for (const name of columns) line.append(element("th", columnClass(name), name));
+  head.append(line);
+  for (const name of model.get("buttons")) {
+    const button = element("button", name.startsWith("Stop") ? "pq-danger" : "", name);
+    button.addEventListener("click", () => model.send({ type: "action", name }));
+    buttons.append(button);
+  }
   const rows = new Map(); // elements by key
 
   function drawRow([key, depth, state, tone, [name, ...rest]]) {
@@ -43,17 +51,7 @@ function render({ model, el }) {
   }
 
   function heard(message) {
-    if (message.type === "head") {
-      columns = message.columns;
-      const line = element("tr");
-      for (const name of columns) line.append(element("th", columnClass(name), name));
-      head.replaceChildren(line);
-      buttons.replaceChildren(...message.actions.map((name) => {
-        const button = element("button", name.startsWith("Stop") ? "pq-danger" : "", name);
-        button.addEventListener("click", () => model.send({ type: "action", name }));
-        return button;
-      }));
-    } else if (message.type === "rows") {
+    if (message.type === "rows") {
       for (const row of message.changed) drawRow(row);
       const keys = new Set(message.keys);
       for (const [key, row] of rows) if (!keys.has(key)) { row.remove(); rows.delete(key); }

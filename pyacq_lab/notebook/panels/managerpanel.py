@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anywidget
+import traitlets
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.status import ManagerStatus
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
 from pyacq_lab.notebook.theme import THEME_CSS
@@ -32,7 +34,7 @@ class StatusSource(Protocol):
         ...
 
 
-class ManagerPanel(anywidget.AnyWidget):
+class ManagerPanel(Keepsake, anywidget.AnyWidget):
     """Live table of what a manager looks after.
 
     A thread of its own asks for the status, and only while the panel is in sight; it sends what changed.
@@ -57,6 +59,9 @@ class ManagerPanel(anywidget.AnyWidget):
     _esm = _HERE / "managerpanel.js"
     _css = THEME_CSS + (_HERE / "managerpanel.css").read_text(encoding="utf-8")
 
+    columns = traitlets.List(traitlets.Unicode(), list(COLUMNS)).tag(sync=True)
+    buttons = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
     _thread: threading.Thread | None = None
 
     def __init__(
@@ -68,13 +73,14 @@ class ManagerPanel(anywidget.AnyWidget):
     ) -> None:
         if interval < 0.2:
             raise ConfigurationError(f"interval {interval} s: wanted 0.2 s or more, five looks a second")
-        super().__init__()
-        self._source = source
         self._actions = dict(actions or {})
+        super().__init__(buttons=list(self._actions))
+        self._source = source
         self._interval = interval
         self._lock = threading.Lock()
         self._sent: dict[str, StatusRow] = {}
         self._summary = ""
+        self._heard_page = False
         self._visible_until = 0.0
         self._ended = threading.Event()
         self._wanted = threading.Event()
@@ -87,26 +93,25 @@ class ManagerPanel(anywidget.AnyWidget):
             self._wanted.set()
             self._thread.join()
             self._thread = None
+            self._leave_still()
         super().close()
 
     def __repr__(self) -> str:
         return manager_text(self._source.status())
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live panel where there are widgets, else a table or a line of text."""
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = ({}, {}) if shown is None else shown
+    def _still_bundle(self) -> Bundle:
+        """Present status as a table, and as text."""
+        self._see()
         status = self._source.status()
-        text = {"text/plain": manager_text(status), "text/html": manager_html(status)}
-        return {**data, **text}, dict(metadata)
+        return {"text/plain": manager_text(status), "text/html": manager_html(status)}, {}
 
     def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Hear a page; called by the kernel's shell or comm thread, so it must not wait."""
         match content:
             case {"type": "hello"}:
-                self.send({"type": "head", "columns": COLUMNS, "actions": list(self._actions)})
                 with self._lock:
                     self._sent = {}
+                    self._heard_page = True
                 self._see()
             case {"type": "visible"}:
                 self._see()
@@ -160,6 +165,9 @@ class ManagerPanel(anywidget.AnyWidget):
         rows = {row.key: row for row in status_rows(status)}
         summary = status_summary(status)
         with self._lock:
+            if not self._heard_page:
+                # Its greeting waits behind a running cell: it may have been drawn after we last sent.
+                self._sent = {}
             changed = [row for key, row in rows.items() if self._sent.get(key) != row]
             if not changed and list(rows) == list(self._sent) and summary == self._summary:
                 return

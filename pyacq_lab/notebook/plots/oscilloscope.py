@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import Image, publish_display_data
+from IPython.display import Image
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.plots import assets, figure
 from pyacq_lab.notebook.plots.feed import Feed, FeedHandle, open_all
 from pyacq_lab.notebook.plots.link import CommLink
@@ -32,7 +32,7 @@ _FIRST_REFRESH = 3.0
 """Seconds without a page after which the picture in the notebook is refreshed for the first time."""
 
 
-class Oscilloscope(anywidget.AnyWidget):
+class Oscilloscope(Keepsake, anywidget.AnyWidget):
     """Show streams as moving traces, one panel per stream, one lane per channel.
 
     Show it as the last value of a cell, with ``display``, or inside other widgets. It goes on moving while
@@ -115,8 +115,6 @@ class Oscilloscope(anywidget.AnyWidget):
         self._figures = figure.figure_items(panels)
         self._link = CommLink(self)
         self._viewer = Viewer(feeds, panels, self._link, fps, self._on_tick)
-        self._display_id = f"pyacq-scope-{os.urandom(8).hex()}"
-        self._shown = False
         self._closing = threading.Lock()
         self._refresh_at: float | None = None
         self._refresh_after = _FIRST_REFRESH
@@ -189,36 +187,12 @@ class Oscilloscope(anywidget.AnyWidget):
             self._closed = True
         atexit.unregister(self.close)
         self._viewer.close()
-        if self._shown:
-            # Before the comm goes: the page would hide an output whose widget has gone.
-            self._publish(live=False, update=True)
+        self._leave_still()
         super().close()
 
-    def _ipython_display_(self, **_: Any) -> None:
-        """Show it, under an id by which `close` finds the output again. Called by IPython."""
-        self._shown = True
-        self._publish(live=not self._closed, update=False)
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._bundle(live=not self._closed)
-
-    def _bundle(self, live: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _still_bundle(self) -> Bundle:
         picture = b64encode(self.snapshot(_WIDTH)).decode("ascii")
-        data: dict[str, Any] = {"text/plain": repr(self), "image/png": picture}
-        metadata: dict[str, Any] = {"image/png": {"width": _WIDTH}}
-        if live:
-            data["application/vnd.jupyter.widget-view+json"] = {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            }
-        return data, metadata
-
-    def _publish(self, live: bool, update: bool) -> None:
-        if not InteractiveShell.initialized():
-            return
-        data, metadata = self._bundle(live)
-        publish_display_data(data, metadata, transient={"display_id": self._display_id}, update=update)
+        return {"text/plain": repr(self), "image/png": picture}, {"image/png": {"width": _WIDTH}}
 
     def _on_tick(self, now: float) -> None:
         """Refresh the output where no page shows the plot. Called by the sending thread, twice a second.
@@ -226,7 +200,7 @@ class Oscilloscope(anywidget.AnyWidget):
         Never while a page shows it: an update would draw the widget anew. Less and less often, so that a plot
         that nobody watches for a week sends a handful of pictures.
         """
-        if not self._shown or self._viewer.watched:
+        if not self._display_id or self._viewer.watched:
             self._refresh_at = None
             return
         if self._refresh_at is None:
@@ -236,7 +210,7 @@ class Oscilloscope(anywidget.AnyWidget):
             self._final_refresh_done = self._viewer.ended
             self._refresh_after *= 2
             self._refresh_at = now + self._refresh_after
-            self._publish(live=True, update=True)
+            self._publish(update=True)
 
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
         """Take a message of a page. Called by the kernel's thread for comms."""

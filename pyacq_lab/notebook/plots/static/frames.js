@@ -35,11 +35,13 @@ export class BinRing {
     this.flags = new Uint8Array(capacity);
     this.start = 0;
     this.stop = 0;
+    this.generation = 0; // grows when what was painted of it is no longer true
   }
 
   append(frame) {
     if (frame.reset || frame.start !== this.stop) {
       this.start = frame.start;
+      this.generation += 1;
     }
     const skipped = Math.max(0, frame.nBins - this.capacity);
     for (let i = skipped; i < frame.nBins; i++) {

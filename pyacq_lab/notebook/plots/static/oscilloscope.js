@@ -143,7 +143,7 @@ class OscilloscopeView {
       binSeconds: panel.layout.bin_seconds,
       colors: this.dark ? COLORS.dark : COLORS.light,
       gap: GAP_COLOR,
-      key: `${panel.layout.revision},${panel.layout.bin_seconds},${this.dark}`,
+      key: `${panel.layout.revision},${panel.ring.generation},${panel.layout.bin_seconds},${this.dark}`,
     });
   }
 
