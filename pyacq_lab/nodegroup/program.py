@@ -12,6 +12,7 @@ from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.nodegroup.api import NodeGroupApi
+from pyacq_lab.nodegroup.neighbours import Neighbours
 from pyacq_lab.nodegroup.server import GroupServer
 from pyacq_lab.transport.capture import LogCapture
 from pyacq_lab.transport.clock import SystemClock
@@ -79,7 +80,8 @@ class NodeGroupProgram:
         self.capture = LogCapture(self.shipper)
         context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)
         self.api = NodeGroupApi(bootstrap.name, context)
-        self.handler = GroupServer(self.api, self.clock)
+        self.neighbours = Neighbours(self.reactor, application, self.keys.public)
+        self.handler = GroupServer(self.api, self.clock, self.reactor, self.neighbours, where)
         self.server = RpcServer(
             self.reactor,
             f"tcp://{bootstrap.interface}:0",
@@ -89,7 +91,9 @@ class NodeGroupProgram:
             handler=self.handler.handle,
             where=where,
             works=True,
+            adopt=self.handler.adopt,
         )
+        self.handler.serve(self.server)
 
     def report(self) -> None:
         """Tell the host where to be reached."""
@@ -119,6 +123,7 @@ class NodeGroupProgram:
             log.exception("a node could not be closed")
         self.handler.close()
         self.server.close()
+        self.neighbours.close()
         self.capture.uninstall()
         self.shipper.close()
         self.reactor.close()

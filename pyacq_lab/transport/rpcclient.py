@@ -274,7 +274,8 @@ class RpcClient:
     def close(self) -> None:
         """Close the connection; idempotent. Open calls fail."""
         self._on_lost = self._on_back = None
-        self.fail(f"the connection to {self.where} was closed")
+        # Who calls later is told why the connection broke, rather than that it was then put away.
+        self.fail(f"the connection to {self.where} was closed" if self._connected else self._lost)
         if self._timer is not None:
             self._reactor.cancel(self._timer)
         self._monitor.close(0)

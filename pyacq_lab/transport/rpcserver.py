@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 
 from pyacq_lab.errors import ConfigurationError, ProcessDied, ProtocolError
+from pyacq_lab.model.remote import Reference
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.lanes import Lanes
 from pyacq_lab.transport.reactor import Frames, Reactor
@@ -25,7 +26,7 @@ from pyacq_lab.wire.messages import (
     encode_failure,
     encode_reply,
 )
-from pyacq_lab.wire.values import Adopt, Export
+from pyacq_lab.wire.values import Export
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,8 @@ class RpcServer:
         Whether the handler returns `Work`. A thread of its own then receives and does one piece of work
         itself, which saves it the way to another thread; meanwhile the reactor receives.
     adopt : callable, optional
-        Makes something of each reference that comes in; see `wire.values.Unpacker`.
+        Makes something of each reference that comes in, from it and the sender's routing id; as
+        `wire.values.Adopt` otherwise.
     """
 
     def __init__(
@@ -160,10 +162,11 @@ class RpcServer:
         handler: Handler,
         where: str,
         works: bool = False,
-        adopt: Adopt | None = None,
+        adopt: Callable[[Reference, bytes], Any] | None = None,
     ) -> None:
         self._adopt = adopt
-        self._decoder = RequestDecoder(vocabulary, adopt)
+        self._sender = b""  # of the message that is being received
+        self._decoder = RequestDecoder(vocabulary, None if adopt is None else self._meet)
         self._handler = handler
         self.where = where
         self._events: dict[bytes, itertools.count[int]] = {}
@@ -213,7 +216,7 @@ class RpcServer:
                 self._lanes.work(job)
 
     def _on_message(self, frames: Frames) -> None:
-        routing_id = frames[0].bytes
+        routing_id = self._sender = frames[0].bytes
         try:
             request = self._decoder.decode([f.buffer for f in frames[1:]])
         except ProtocolError as error:
@@ -242,6 +245,9 @@ class RpcServer:
             self._own.job = work
         else:
             self._lanes.work_elsewhere(work)
+
+    def _meet(self, reference: Reference) -> Any:
+        return reference if self._adopt is None else self._adopt(reference, self._sender)
 
     # --- answers
 
