@@ -173,8 +173,8 @@ class InputStream:
             self._news.notify_all()
         self._reactor.cancel(self._timer)
         self._socket.send([encode(Leave())])
-        self._monitor.close(0)
         self._socket.close(0.2)
+        self._monitor.close(0)
 
     def _report(self) -> None:
         with self._lock:

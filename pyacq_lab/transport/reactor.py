@@ -121,6 +121,8 @@ class Reactor:
         self.watch.rouse()
         self._thread.join()
         for shared in list(self._sockets.values()):
+            shared.stop_monitor()
+        for shared in list(self._sockets.values()):
             shared.close(linger=0)
         self.watch.close()
         self.context.term()

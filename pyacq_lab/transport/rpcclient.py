@@ -278,8 +278,8 @@ class RpcClient:
         self.fail(f"the connection to {self.where} was closed" if self._connected else self._lost)
         if self._timer is not None:
             self._reactor.cancel(self._timer)
-        self._monitor.close(0)
         self._socket.close(1.0)
+        self._monitor.close(0)
 
     def _send(self, message: Message, waiter: _Pending, deadline: float, export: Export | None) -> int:
         with self._lock:

@@ -99,6 +99,7 @@ class SharedSocket:
                     send(frames[index], more, copy)
                 send(frames[last], final, copy)
             except zmq.Again:
+                self._reactor.wake(self)  # trying to send may have swallowed the word of an arrival
                 return False
             except zmq.ZMQError as error:
                 if error.errno in (zmq.EHOSTUNREACH, zmq.ENOTSOCK, zmq.ETERM):
@@ -110,11 +111,15 @@ class SharedSocket:
         return True
 
     def close(self, linger: float = 1.0) -> None:
-        """Close; any thread but the one that leads. ``linger`` is how long, s, unsent messages may leave."""
+        """Close; any thread but the one that leads. ``linger`` is how long, s, unsent messages may leave.
+
+        A socket that is monitored is closed before its monitor; see `stop_monitor`.
+        """
         self._ending = True
         self.rouse()
         with self._role:
             self._reactor.remove(self)
+            self.stop_monitor()
             with self._using:
                 self._open = False
                 if not self._raw.closed:
@@ -122,6 +127,16 @@ class SharedSocket:
             if self._bell is not None:
                 self._bell.close()
                 self._bell = None
+
+    def stop_monitor(self) -> None:
+        """Tell of no more connection events, if this socket did; any thread.
+
+        To be done before the monitor is closed: libzmq's own threads block for good on an event that
+        nobody can receive any more.
+        """
+        with self._using:
+            if not self._raw.closed:
+                self._raw.disable_monitor()
 
     @property
     def closed(self) -> bool:

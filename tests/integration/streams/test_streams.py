@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -185,3 +187,14 @@ def test_structured_and_big_endian_samples(server, client, read, output) -> None
     assert chunk.data.dtype == dtype
     np.testing.assert_array_equal(chunk.data, data)
     assert not chunk.data.flags.writeable
+
+
+def test_closing_readers_whose_producer_is_gone_stops_nobody_else(client, output, read) -> None:
+    """libzmq's I/O thread blocks where a connection's monitor is closed before the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        port = dead.getsockname()[1]
+    address = msgspec.structs.replace(output.address, endpoint=f"tcp://127.0.0.1:{port}")
+    for _ in range(100):  # each tries to connect, in vain, and has much to tell of it
+        InputStream(client.reactor, address, keys=client.keys).close()
+    output.configure(SPEC)
+    assert read().wait_opened() == SPEC

@@ -1,0 +1,54 @@
+"""Every block of Python in the documentation runs, in order, page by page, against real processes.
+
+The machine that the pages call ``10.0.0.53`` is a host server that the test starts, and ``key="..."`` is
+the key that it printed. ``<!-- test: skip because ... -->`` before a block says why it cannot be run here.
+"""
+
+import re
+
+import ipywidgets
+import pytest
+
+from pyacq_lab import PyacqError, current_manager
+
+ENDPOINT, KEY = "tcp://10.0.0.53:8000", 'key="..."'
+
+_BLOCK = re.compile(
+    r"^(?P<skip><!-- test: skip because .+? -->\n+)?```python\n(?P<code>.*?)^```$", re.S | re.M
+)
+
+
+def blocks(page):
+    """Blocks of Python of a page that can be run, each with its lines numbered as in the page."""
+    text = page.read_text()
+    for match in _BLOCK.finditer(text):
+        if match["skip"] is None:
+            yield "\n" * text.count("\n", 0, match.start("code")) + match["code"]
+
+
+def test_python_of_page(page_with_python, host_program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}  # as in a notebook: classes that are defined there are sent by value
+    try:
+        for code in blocks(page_with_python):
+            here = code.replace(ENDPOINT, host_program.endpoint).replace(KEY, f'key="{host_program.key}"')
+            exec(compile(here, str(page_with_python), "exec"), namespace)
+    finally:
+        ipywidgets.Widget.close_all()
+        try:
+            current_manager().close()
+        except PyacqError:
+            pass  # the page has closed it, as a good page does
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/managing_distributed_nodes.md"])
+def test_python_is_found(root, name):
+    assert list(blocks(root / name))
+
+
+def test_a_block_is_skipped_only_for_a_reason(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\na = 1\n```\n\n<!-- test: skip because it is loud -->\n```python\nb = 2\n```\n"
+    )
+    assert [code.strip() for code in blocks(page)] == ["a = 1"]
