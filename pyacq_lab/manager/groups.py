@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from pyacq_lab.errors import LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
 from pyacq_lab.manager.nodes import NodeHandle
-from pyacq_lab.manager.remote import Target
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
-from pyacq_lab.model.remote import NodeInfo, Spawned
+from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
 from pyacq_lab.model.status import GroupStatus, NodeStatus
 from pyacq_lab.model.stream import StreamAddress
+from pyacq_lab.remote.byvalue import pickle_by_value
+from pyacq_lab.remote.links import Link, distant
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcClient
@@ -60,14 +59,16 @@ class NodeGroupHandle:
         self.log_source = self.where
         self.log_endpoint = host.reachable_endpoint(spawned.log_endpoint)
         self.public_key = spawned.public_key
-        self.client = RpcClient(
+        self.link = Link(
             reactor,
             host.reachable_endpoint(spawned.endpoint),
             spawned.public_key,
             keys=application_keys,
             where=self.where,
+            meet=self._meet,
         )
-        self._target = Target(self.client, "group", self.where)
+        self.client: RpcClient = self.link.client
+        self._target = self.link.target("group", self.where)
 
     @property
     def where(self) -> str:
@@ -125,8 +126,12 @@ class NodeGroupHandle:
         return self._target.call("register_node_type_from_module", module, classname)
 
     def register_node_type(self, node_type: type) -> str:
-        """Send a class defined here, by value; returns the type's name."""
-        return self._target.call("register_node_type", cloudpickle.dumps(node_type))
+        """Send a class defined here, with the settings beside it, by value; returns the type's name.
+
+        What else its module holds goes along as far as the class uses it; what it imports must be
+        installed over there.
+        """
+        return self._target.call("register_node_type", pickle_by_value(node_type))
 
     def start_all_nodes(self) -> None:
         """Start all its nodes; see `Manager.start_all_nodes` for the order."""
@@ -217,9 +222,38 @@ class NodeGroupHandle:
 
     def release(self) -> None:
         """Close the connection to it; its process is not touched."""
-        self.client.close()
+        self.link.close()
 
     # --- for handles
+
+    def reference(self, target: str, where: str, kind: str) -> Reference:
+        """Address of something in this nodegroup, for others."""
+        return Reference(self.client.endpoint, self.public_key, target, where, kind)
+
+    def handle_of(self, reference: Reference) -> Any:
+        """Handle of something in this nodegroup that came by reference; does not wait."""
+        kind, _, name = reference.target.partition(":")
+        node, _, port = name.partition("/")
+        if kind == "group":
+            return self
+        if kind in ("input", "output") and node in self._nodes:
+            handle = self._nodes[node]
+            return (handle.inputs if kind == "input" else handle.outputs)[port]
+        if kind == "node" and node in self._nodes:
+            return self._nodes[node]
+        return self.link.keep(reference) if kind == "object" else distant(reference, self._locate)
+
+    def _locate(self, reference: Reference) -> Link:
+        return self.link
+
+    def _meet(self, reference: Reference) -> Any:
+        for group in [self, *self.host.manager.list_nodegroups()]:
+            if group.public_key == reference.public_key:
+                return group.handle_of(reference)
+        raise UnknownName(f"{reference.where} belongs to no nodegroup of this manager")
+
+    def _pyacq_reference_(self) -> Reference:
+        return self.reference("group", self.where, "nodegroup")
 
     def reachable(self, address: StreamAddress) -> StreamAddress:
         """Address as other machines see it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.ledger import PortStatus
+from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.inputs import InputStream
 from pyacq_lab.wire.streaming import Policy
@@ -32,6 +33,10 @@ class OutputHandle:
 
     def __repr__(self) -> str:
         return f"<output {self.node.where}.{self.name}>"
+
+    def _pyacq_reference_(self) -> Reference:
+        target = f"output:{self.node.name}/{self.name}"
+        return self.node.group.reference(target, f"{self.node.where}.{self.name}", "output")
 
     @property
     def address(self) -> StreamAddress:
@@ -92,6 +97,10 @@ class InputHandle:
 
     def __repr__(self) -> str:
         return f"<input {self.node.where}.{self.name}>"
+
+    def _pyacq_reference_(self) -> Reference:
+        target = f"input:{self.node.name}/{self.name}"
+        return self.node.group.reference(target, f"{self.node.where}.{self.name}", "input")
 
     def connect(self, output: OutputHandle, policy: Policy | None = None, backfill: float = 0.0) -> None:
         """Wire this input to an output, of any node on any host.

@@ -32,6 +32,39 @@ class MethodInfo(msgspec.Struct, frozen=True):
     doc: str
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """Something in another process, by its address: what a handle is on the wire.
+
+    Attributes
+    ----------
+    endpoint, public_key : str
+        Where its process listens and the key that it proves there; both empty for something at the
+        sender's own end of the connection that the reference travels on.
+    target : str
+        ``"group"``, ``"node:NAME"``, ``"input:NODE/NAME"``, ``"output:NODE/NAME"``, ``"object:NUMBER"``
+        or ``"function:NUMBER"``.
+    where : str
+        The place that errors and reprs name.
+    type : str
+        Name of its type.
+    """
+
+    endpoint: str
+    public_key: str
+    target: str
+    where: str
+    type: str = ""
+
+
+class ObjectInfo(msgspec.Struct, frozen=True):
+    """Any remote object: what its handle needs to look like it."""
+
+    type: str
+    doc: str
+    methods: tuple[MethodInfo, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
 class NodeInfo(msgspec.Struct, frozen=True):
     """A node as it was made: what its handle needs to know."""
 
@@ -40,3 +73,4 @@ class NodeInfo(msgspec.Struct, frozen=True):
     role: str
     doc: str
     methods: tuple[MethodInfo, ...] = ()
+    attributes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
 from pyacq_lab.node.registry import Registry
+from pyacq_lab.remote.describe import methods_of
 
 
 class NodeGroupApi:
@@ -136,11 +137,7 @@ def role_of(component_type: type[Component]) -> str:
 
 def describe(node: Node[Any]) -> NodeInfo:
     """Describe a node and every public method that it or its component's class offers."""
-    found: dict[str, MethodInfo] = {}
-    for owner in (node.component_type, type(node)):
-        for name, function in inspect.getmembers(owner, inspect.isfunction):
-            if not name.startswith("_"):
-                found[name] = MethodInfo(name, _signature(function), inspect.getdoc(function) or "")
+    found = methods_of(node.component_type, type(node))
     settings = node.component_type.settings_type
     fields = [f"{n} : {f.description or ''}" for n, f in settings.model_fields.items()]
     configure = found["configure"]
@@ -151,8 +148,3 @@ def describe(node: Node[Any]) -> NodeInfo:
     return NodeInfo(
         node.name, node.component_type.__name__, role_of(node.component_type), doc, tuple(found.values())
     )
-
-
-def _signature(function: Any) -> str:
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    return str(inspect.Signature(parameters))

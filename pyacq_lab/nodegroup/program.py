@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.nodegroup.api import NodeGroupApi
+from pyacq_lab.nodegroup.neighbours import Neighbours
 from pyacq_lab.nodegroup.server import GroupServer
 from pyacq_lab.transport.capture import LogCapture
 from pyacq_lab.transport.clock import SystemClock
@@ -23,6 +25,9 @@ from pyacq_lab.transport.rpc import RpcClient, RpcServer
 from pyacq_lab.wire.messages import GroupRequest, Ready
 
 log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL = 0.001
+"""Seconds that a busy thread, such as a cell's, keeps the interpreter from the threads that serve calls."""
 
 
 class Bootstrap(msgspec.Struct, frozen=True):
@@ -75,7 +80,8 @@ class NodeGroupProgram:
         self.capture = LogCapture(self.shipper)
         context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)
         self.api = NodeGroupApi(bootstrap.name, context)
-        self.handler = GroupServer(self.api, self.clock)
+        self.neighbours = Neighbours(self.reactor, application, self.keys.public)
+        self.handler = GroupServer(self.api, self.clock, self.reactor, self.neighbours, where)
         self.server = RpcServer(
             self.reactor,
             f"tcp://{bootstrap.interface}:0",
@@ -84,7 +90,10 @@ class NodeGroupProgram:
             vocabulary=GroupRequest,
             handler=self.handler.handle,
             where=where,
+            works=True,
+            adopt=self.handler.adopt,
         )
+        self.handler.serve(self.server)
 
     def report(self) -> None:
         """Tell the host where to be reached."""
@@ -114,6 +123,7 @@ class NodeGroupProgram:
             log.exception("a node could not be closed")
         self.handler.close()
         self.server.close()
+        self.neighbours.close()
         self.capture.uninstall()
         self.shipper.close()
         self.reactor.close()
@@ -121,6 +131,7 @@ class NodeGroupProgram:
 
 def main(launched: Launched) -> int:
     """Run a nodegroup; called in its process's main thread. Returns the exit code."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap))
     program.capture.install(logging.INFO)
     namespace: dict[str, Any] = {"nodegroup": program.api, "nodes": program.api.nodes}

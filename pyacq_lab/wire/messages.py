@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.wire.values import Buffer, Packer, Unpacker
+from pyacq_lab.wire.values import Adopt, Buffer, Export, Packer, Unpacker
 
 PROTOCOL = 1
 """Version of this vocabulary. Programs that differ in it refuse each other."""
@@ -20,6 +20,15 @@ PROTOCOL = 1
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages; each carries its own tag."""
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
+    """An exception, as plain text."""
+
+    type_name: str
+    message: str
+    where: str = ""
+    traceback: str = ""
 
 
 # --- both programs
@@ -141,16 +150,86 @@ class StopAll(Message, frozen=True, tag="stop_all"):
 class Call(Message, frozen=True, tag="call"):
     """Call a public method of a target, in the target's order.
 
-    ``target`` is ``"group"`` or ``"node:NAME"``.
+    ``target`` is as in `model.remote.Reference`. ``chain`` names the call that this is part of, empty for
+    one that nothing waits for but its caller. ``returns`` is ``"auto"`` (by value where possible, else by
+    reference), ``"value"`` or ``"proxy"``.
     """
 
     target: str
     method: str
     args: Any = ()
     kwargs: Any = {}
+    chain: str = ""
+    returns: str = "auto"
 
 
-GroupRequest = Ping | DumpStacks | GroupState | StopAll | Call
+class Get(Message, frozen=True, tag="get"):
+    """Ask for a public attribute of a target, in the target's order; fields as in `Call`."""
+
+    target: str
+    name: str
+    chain: str = ""
+    returns: str = "auto"
+
+
+class Describe(Message, frozen=True, tag="describe"):
+    """Ask for the `ObjectInfo` of a target."""
+
+    target: str
+
+
+class Hold(Message, frozen=True, tag="hold"):
+    """Keep an object for this client once more: a third party has given it a reference."""
+
+    target: str
+
+
+class Release(Message, frozen=True, tag="release"):
+    """Let go of an object, as often as references to it have come; never answered."""
+
+    target: str
+    count: int
+
+
+class Answer(Message, frozen=True, tag="answer"):
+    """The value that a `CallBack` was answered with; never answered itself."""
+
+    number: int
+    value: Any = None
+
+
+class AnswerFailure(Message, frozen=True, tag="answer_failure"):
+    """The error that a `CallBack` ended with; never answered itself."""
+
+    number: int
+    error: ErrorInfo
+
+
+GroupRequest = (
+    Ping | DumpStacks | GroupState | StopAll | Call | Get | Describe | Hold | Release | Answer | AnswerFailure
+)
+
+
+# --- what a client serves to its nodegroup, over the connection that it has made
+
+
+class CallBack(Message, frozen=True, tag="call_back"):
+    """Call a function that the client has sent a reference to; answered by `Answer` or `AnswerFailure`."""
+
+    target: str
+    args: Any = ()
+    kwargs: Any = {}
+    chain: str = ""
+
+
+class Forget(Message, frozen=True, tag="forget"):
+    """Let go of a function, as often as references to it have come; never answered."""
+
+    target: str
+    count: int
+
+
+ClientRequest = CallBack | Forget
 
 
 # --- the envelope
@@ -163,15 +242,6 @@ class Request(msgspec.Struct, Generic[R], frozen=True, array_like=True):
 
     id: int
     body: R
-
-
-class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
-    """An exception, as plain text."""
-
-    type_name: str
-    message: str
-    where: str = ""
-    traceback: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply", array_like=True):
@@ -196,22 +266,37 @@ class Event(msgspec.Struct, frozen=True, tag="event", array_like=True):
     value: Any = None
 
 
-ServerMessage = Reply | Failure | Event
+class Callback(msgspec.Struct, frozen=True, tag="callback", array_like=True):
+    """A request that goes the other way: from a server to its client. Numbered by the server."""
+
+    id: int
+    body: ClientRequest
+
+
+ServerMessage = Reply | Failure | Event | Callback
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode_request(number: int, body: Message) -> list[Any]:
-    """Frames of a request."""
-    packer = Packer()
+def encode_request(number: int, body: Message, export: Export | None = None) -> list[Any]:
+    """Frames of a request; number 0 asks for no answer. Raises ProtocolError where a value cannot travel."""
     if isinstance(body, Call):
-        body = Call(body.target, body.method, packer.pack(body.args), packer.pack(body.kwargs))
-    return [_encode(Request(number, body)), *packer.buffers]
+        if not body.args and not body.kwargs:
+            return [_encode(Request(number, body))]
+        packer = Packer(export)
+        args, kwargs = packer.pack(body.args), packer.pack(body.kwargs)
+        body = Call(body.target, body.method, args, kwargs, body.chain, body.returns)
+        return [_encode(Request(number, body)), *packer.buffers]
+    if isinstance(body, Answer):
+        packer = Packer(export)
+        body = Answer(body.number, packer.pack(body.value))
+        return [_encode(Request(number, body)), *packer.buffers]
+    return [_encode(Request(number, body))]
 
 
-def encode_reply(number: int, value: Any) -> list[Any]:
+def encode_reply(number: int, value: Any, export: Export | None = None) -> list[Any]:
     """Frames of a reply. Raises ProtocolError where the value cannot travel."""
-    packer = Packer()
+    packer = Packer(export)
     return [_encode(Reply(number, packer.pack(value))), *packer.buffers]
 
 
@@ -226,6 +311,14 @@ def encode_event(seq: int, topic: str, value: Any) -> list[Any]:
     return [_encode(Event(seq, topic, packer.pack(value))), *packer.buffers]
 
 
+def encode_callback(number: int, body: ClientRequest, export: Export | None = None) -> list[Any]:
+    """Frames of a request to a client. Raises ProtocolError where a value cannot travel."""
+    packer = Packer(export)
+    if isinstance(body, CallBack):
+        body = CallBack(body.target, packer.pack(body.args), packer.pack(body.kwargs), body.chain)
+    return [_encode(Callback(number, body)), *packer.buffers]
+
+
 class RequestDecoder:
     """Decodes the requests that one kind of server serves; for one thread at a time.
 
@@ -233,10 +326,12 @@ class RequestDecoder:
     ----------
     vocabulary : type
         `HostRequest` or `GroupRequest`.
+    adopt : callable, optional
+        See `wire.values.Unpacker`.
     """
 
-    def __init__(self, vocabulary: Any) -> None:
-        self._unpacker = Unpacker()
+    def __init__(self, vocabulary: Any, adopt: Adopt | None = None) -> None:
+        self._unpacker = Unpacker(adopt)
         kind: Any = Request[vocabulary]
         self._decoder: msgspec.msgpack.Decoder[Request[Any]] = msgspec.msgpack.Decoder(
             kind, ext_hook=self._unpacker.ext_hook
@@ -250,10 +345,10 @@ class RequestDecoder:
 
 
 class ServerMessageDecoder:
-    """Decodes what a server sends; for one thread at a time."""
+    """Decodes what a server sends; for one thread at a time. ``adopt`` as in `wire.values.Unpacker`."""
 
-    def __init__(self) -> None:
-        self._unpacker = Unpacker()
+    def __init__(self, adopt: Adopt | None = None) -> None:
+        self._unpacker = Unpacker(adopt)
         self._decoder: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(
             ServerMessage, ext_hook=self._unpacker.ext_hook
         )

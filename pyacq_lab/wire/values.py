@@ -67,6 +67,8 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         remote.Spawned,
         remote.MethodInfo,
         remote.NodeInfo,
+        remote.ObjectInfo,
+        remote.Reference,
     )
 }
 
@@ -79,11 +81,22 @@ _TIMES: dict[str, Callable[[Any], Any]] = {
 
 _PLAIN = (bool, float, str, bytes, type(None))
 
+Export = Callable[[Any], remote.Reference | None]
+"""Makes a reference to what cannot travel by value; None where there can be none either."""
+
+Adopt = Callable[[remote.Reference], Any]
+"""Makes something useful of a reference that came in; must not wait."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Packer:
     """Turns values into what msgpack can carry, and collects the buffers that travel beside.
+
+    Parameters
+    ----------
+    export : callable, optional
+        Asked about each value of no known type; see `Export`.
 
     Attributes
     ----------
@@ -91,7 +104,8 @@ class Packer:
         Frames to send after the header, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, export: Export | None = None) -> None:
+        self._export = export
         self.buffers: list[Any] = []
 
     def pack(self, value: Any, depth: int = 0) -> Any:
@@ -150,6 +164,9 @@ class Packer:
             case Mapping():
                 return self._mapping(cast("Mapping[Any, Any]", value), depth)
             case _:
+                reference = None if self._export is None else self._export(value)
+                if reference is not None:
+                    return self._ext(Code.STRUCT, ["Reference", reference])
                 raise ProtocolError(
                     f"a {type(value).__module__}.{type(value).__qualname__} cannot travel between processes; "
                     "send numbers, text, bytes, arrays, containers of them, or handles"
@@ -177,9 +194,16 @@ class Packer:
 
 
 class Unpacker:
-    """Turns received messages back into values; for one thread at a time."""
+    """Turns received messages back into values; for one thread at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    adopt : callable, optional
+        Asked about each reference; see `Adopt`. A reference stays what it is unless given.
+    """
+
+    def __init__(self, adopt: Adopt | None = None) -> None:
+        self._adopt = adopt
         self._buffers: Sequence[Buffer] = ()
         self._inner = msgspec.msgpack.Decoder(ext_hook=self._ext)
 
@@ -217,7 +241,10 @@ class Unpacker:
             return bytearray(data)
         if code == Code.STRUCT:
             name, _ = self._inner.decode(data)
-            return msgspec.msgpack.decode(data, type=tuple[str, _STRUCTS[name]], ext_hook=self._ext)[1]
+            struct = msgspec.msgpack.decode(data, type=tuple[str, _STRUCTS[name]], ext_hook=self._ext)[1]
+            if self._adopt is not None and isinstance(struct, remote.Reference):
+                return self._adopt(struct)
+            return struct
         content = self._inner.decode(data)
         match code:
             case Code.TUPLE:

@@ -1,0 +1,1 @@
+"""Things in other processes as if they were here; shared by managers and nodegroups."""
