@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyacq_lab.errors import ConfigurationError, ProcessDied, UnknownName
+from pyacq_lab.errors import CallTimeout, ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.endings import Ending
 from pyacq_lab.kernel.launcher import Launcher, LaunchRequest
 from pyacq_lab.kernel.process import KernelProcess
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import Spawned
 from pyacq_lab.model.roles import Clock
-from pyacq_lab.model.status import GroupStatus
+from pyacq_lab.model.status import GroupStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.wire.messages import Ready, Spawn
 
@@ -40,6 +40,7 @@ class Group:
     state: str = "starting"
     started_ns: int = 0
     ending: Ending | None = None
+    post_mortem: PostMortem | None = None
     lines: int = 0
     newborn: KeyPair = field(default_factory=KeyPair.generate)
 
@@ -71,7 +72,7 @@ class Groups:
     host : str
         The host's name.
     notify : callable
-        Tells the manager.
+        Tells the manager: ``group_state`` (`GroupStatus`), ``post_mortem`` (`PostMortem`), ``log``.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Groups:
         host: str,
         notify: Notify,
     ) -> None:
-        self.notify = notify
+        self._notify = notify
         self._launcher = launcher
         self._bootstrap = bootstrap
         self._clock = clock
@@ -131,6 +132,7 @@ class Groups:
         try:
             spawned = await self._start(group, request, interface)
         except Exception as error:
+            group.state = "died"  # its name is free again
             if group.process is not None:
                 await group.process.shutdown(0.0)
             group.spawned.set_exception(error)
@@ -155,9 +157,15 @@ class Groups:
             on_output=lambda stream, line: self._said(group, stream, line),
             on_exit=lambda ending: self._ended(group, ending),
         )
-        ready = await asyncio.wait_for(group.ready, READY_TIMEOUT)
+        try:
+            ready = await asyncio.wait_for(group.ready, READY_TIMEOUT)
+        except TimeoutError:
+            raise CallTimeout(
+                f"the kernel of nodegroup {group.name!r} started, but did not report to host {self._host!r} "
+                f"within {READY_TIMEOUT:g} s; its last words:\n{_last_words(process.output_tail())}"
+            ) from None
         group.state = "running"
-        self.notify("group_state", group.status())
+        self._notify("group_state", group.status())
         return Spawned(group.name, process.pid, ready.endpoint, ready.public_key, ready.log_endpoint)
 
     async def stop(self, name: str, grace: float) -> GroupStatus:
@@ -167,6 +175,19 @@ class Groups:
             group.state = "ended"
             await group.process.shutdown(grace)
         return group.status()
+
+    def running(self, name: str) -> KernelProcess:
+        """Process of a nodegroup. Raises UnknownName, or LifecycleError where it has none (any more)."""
+        group = self.find(name)
+        if group.process is None or group.ending is not None:
+            ending = "is only starting" if group.ending is None else f"has {group.ending.description}"
+            raise LifecycleError(f"nodegroup {name!r} of host {self._host!r} {ending}")
+        return group.process
+
+    async def attach(self, name: str) -> Spawned:
+        """Where a nodegroup can be reached, as `spawn` said. Raises as `running` does."""
+        self.running(name)
+        return await asyncio.shield(self.find(name).spawned)
 
     async def close(self, grace: float = 3.0) -> None:
         """End all nodegroups."""
@@ -186,17 +207,30 @@ class Groups:
     def _ended(self, group: Group, ending: Ending) -> None:
         group.ending = ending
         if not group.ready.done():
-            last = "\n".join(ending.output[-20:]) or "(it printed nothing)"
-            reason = (
-                f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n{last}"
-            )
-            group.ready.set_exception(ProcessDied(reason))
+            reason = f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n"
+            group.ready.set_exception(ProcessDied(reason + _last_words(ending.output)))
+        group.post_mortem = PostMortem(
+            name=group.name,
+            pid=0 if group.process is None else group.process.pid,
+            time_ns=self._clock.now_ns(),
+            description=ending.description,
+            exit_code=ending.exit_code,
+            signal=ending.signal,
+            expected=ending.expected,
+            output=ending.output,
+        )
+        self._notify("post_mortem", group.post_mortem)
         if group.state != "ended":
             group.state = "died"
-            self._tell(group, logging.CRITICAL, f"nodegroup {group.name} died: {ending.description}")
-        self.notify("group_state", group.status())
+            self._tell(
+                group,
+                logging.CRITICAL,
+                f"nodegroup {group.name} died: {ending.description}",
+                traceback="\n".join(ending.output),
+            )
+        self._notify("group_state", group.status())
 
-    def _tell(self, group: Group, level: int, message: str, stream: str = "log") -> None:
+    def _tell(self, group: Group, level: int, message: str, stream: str = "log", traceback: str = "") -> None:
         record = LogRecord(
             time_ns=self._clock.now_ns(),
             seq=group.lines,
@@ -207,7 +241,12 @@ class Groups:
             logger="pyacq_lab.host" if stream == "log" else "",
             level=level,
             message=message,
+            traceback=traceback,
             channel="host",
         )
         group.lines += 1
-        self.notify("log", record)
+        self._notify("log", record)
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    return "\n".join(lines[-20:]) or "(it wrote nothing)"

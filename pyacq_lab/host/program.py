@@ -51,16 +51,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> None:
     host = HostServer(arguments.endpoint, name=arguments.name, pairing=not arguments.no_pairing)
-    await host.start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(number, host.stop)
+    await host.start()
     if arguments.child:
         threading.Thread(
             target=_wait_for_end_of_input, args=(host,), name="parent watch", daemon=True
         ).start()
-    sys.stdout.write(f'manager.add_host("{host.endpoint}", key="{host.invitation}")\n')
+    sys.stdout.write(f'manager.add_host("{host.endpoint_for_others}", key="{host.invitation}")\n')
     sys.stdout.flush()
     await host.serve()
 

@@ -6,41 +6,44 @@ import asyncio
 import logging
 import os
 import platform
-import tempfile
 import time
+from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import psutil
 
 from pyacq_lab._version import __version__
 from pyacq_lab.errors import AuthenticationError, LifecycleError, UnknownName, VersionMismatch
+from pyacq_lab.host import machine
+from pyacq_lab.host.application import Application
 from pyacq_lab.host.groups import Groups
+from pyacq_lab.host.runtime import RuntimeFolder
 from pyacq_lab.kernel.launcher import Launcher
 from pyacq_lab.model.remote import Welcome
-from pyacq_lab.model.status import HostStatus
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer, RpcServer
-from pyacq_lab.transport.sockets import parse_endpoint
+from pyacq_lab.transport.sockets import HEARTBEAT_TIMEOUT, parse_endpoint
 from pyacq_lab.wire.messages import (
     PROTOCOL,
+    AskPostMortem,
+    AttachGroup,
     DescribeHost,
     DumpStacks,
     Goodbye,
     Hello,
     HostRequest,
     InterruptGroup,
+    KeptLogs,
     KernelConnection,
+    ListGroups,
     NewbornRequest,
     Pair,
     Ping,
     Ready,
     RenewLease,
+    SignalGroup,
     Spawn,
     StopGroup,
 )
@@ -50,27 +53,17 @@ log = logging.getLogger(__name__)
 WATCH_PERIOD = 0.5
 """Seconds between two looks at whether the managers are still there."""
 
-HANG_UP_GRACE = 2.0
-"""Seconds after which a manager whose connection was closed, and that did not come back, is given up."""
+DISMISS_GRACE = 2.0
+"""Seconds that the nodegroups of a manager that is gone have to close their nodes."""
 
-
-@dataclass(eq=False)
-class Application:
-    """One manager: its nodegroups, its connection, and how long it may be silent."""
-
-    id: str
-    key: str
-    groups: Groups
-    routing_id: bytes
-    lease: float
-    heard: float
-    gone_since: float | None = None
+_REMEMBERED = 100  # managers that were given up, and may come back to ask why
 
 
 class HostServer:
     """Starts, watches and ends nodegroups on this machine for managers that prove an authorised key.
 
-    Everything but `stop` is called in the event loop's thread.
+    Made in the event loop's thread, in which everything but `stop` is called. Whatever the address: a
+    peer that does not prove an authorised key gets nowhere, and there is no way to switch that off.
 
     Parameters
     ----------
@@ -89,22 +82,38 @@ class HostServer:
     ) -> None:
         self.name = name or platform.node()
         self._interface, _ = parse_endpoint(endpoint)
+        self._loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
         self._wanted = endpoint
         self._keyring = keyring or Keyring()
         self._keys = self._keyring.host()
         self._token = KeyPair.generate() if pairing else None
         self._clock = SystemClock()
         self._applications: dict[str, Application] = {}
-        self._closing: asyncio.Event | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="pyacq_lab-host-")
-        self._launcher = Launcher(Path(self._folder.name) / "kernels")
+        self._dismissals: set[asyncio.Task[None]] = set()
+        self._given_up: OrderedDict[str, str] = OrderedDict()
+        self._folder = RuntimeFolder()
+        self._launcher = Launcher(self._folder.path / "kernels")
         self._reactor = Reactor("pyacq-host")
 
     async def start(self) -> None:
-        """Begin to listen."""
-        self._loop = asyncio.get_running_loop()
-        self._closing = asyncio.Event()
+        """Begin to listen.
+
+        Raises
+        ------
+        ConfigurationError
+            It cannot listen at its endpoint; nothing is left behind.
+        """
+        try:
+            self._listen()
+        except BaseException:
+            await asyncio.to_thread(self._reactor.close)
+            self._folder.remove()
+            raise
+        self._folder.sweep()
         await self._launcher.start()
+
+    def _listen(self) -> None:
         self._births = RpcServer(
             self._reactor,
             "tcp://127.0.0.1:0",
@@ -130,14 +139,18 @@ class HostServer:
         return self._server.endpoint
 
     @property
+    def endpoint_for_others(self) -> str:
+        """Endpoint to paste into a notebook: where it listens at all addresses, with one of them."""
+        ip, port = parse_endpoint(self.endpoint)
+        return f"tcp://{machine.address_for_others() if ip == '0.0.0.0' else ip}:{port}"
+
+    @property
     def invitation(self) -> str:
         """Key to paste into a notebook: the public key, and the pairing token while it is unused."""
         return self._keys.public + (self._token.secret if self._token else "")
 
     async def serve(self) -> None:
         """Serve until `stop` is called, then end all nodegroups."""
-        if self._closing is None:
-            raise LifecycleError("the host server has not been started")
         try:
             while not self._closing.is_set():
                 await self._watch()
@@ -150,18 +163,16 @@ class HostServer:
 
     def stop(self) -> None:
         """Ask `serve` to end; any thread."""
-        closing = self._closing
-        if closing is not None:
-            self._loop.call_soon_threadsafe(closing.set)
+        self._loop.call_soon_threadsafe(self._closing.set)
 
     async def close(self) -> None:
         """End all nodegroups and stop listening."""
-        await asyncio.gather(*(a.groups.close() for a in self._applications.values()))
+        await asyncio.gather(*(a.groups.close() for a in self._applications.values()), *self._dismissals)
         self._server.close()
         self._births.close()
         await self._launcher.close()
         await asyncio.to_thread(self._reactor.close)
-        self._folder.cleanup()
+        self._folder.remove()
 
     # --- the reactor's thread
 
@@ -191,8 +202,12 @@ class HostServer:
     async def _serve_one(self, message: Any, peer: Peer) -> Any:
         if isinstance(message, Pair):
             return self._pair(message, peer)
-        if self._token is not None and peer.key == self._token.public:
-            raise AuthenticationError("a pairing token admits one request only: Pair")
+        if peer.key not in self._keyring.authorized():
+            # A pairing token admits this one request; a key may have been withdrawn since it connected.
+            raise AuthenticationError(
+                f"this side's key is not authorised on host {self.name!r} (any more): its "
+                f"{self._keyring.folder / 'authorized_keys'} does not hold it"
+            )
         if isinstance(message, Hello):
             return self._hello(message, peer)
         if isinstance(message, DumpStacks):
@@ -204,20 +219,28 @@ class HostServer:
             case RenewLease():
                 return None
             case DescribeHost():
-                return self._describe(application)
+                return machine.describe(self.name, self.endpoint, groups.statuses())
+            case ListGroups():
+                return groups.statuses()
+            case AttachGroup(name):
+                return await groups.attach(name)
+            case SignalGroup(name, signum):
+                return groups.running(name).send_signal(signum)
+            case AskPostMortem(name):
+                return groups.find(name).post_mortem
+            case KeptLogs(since):
+                return [event.value for event in application.journal.after(since, "log")]
             case Spawn():
                 return await groups.spawn(message, self._interface)
             case StopGroup(name, grace):
                 return await groups.stop(name, grace)
             case InterruptGroup(name):
-                process = groups.find(name).process
-                return None if process is None else process.interrupt()
+                return groups.running(name).interrupt()
             case KernelConnection(name):
-                process = groups.find(name).process
-                return None if process is None else process.connection_info()
+                return groups.running(name).connection_info()
             case Goodbye(stop_host):
                 await self._dismiss(application)
-                if stop_host and self._closing is not None:
+                if stop_host:
                     self._closing.set()
                 return None
             case _:
@@ -237,23 +260,40 @@ class HostServer:
                 f"{message.version} (protocol {message.protocol}): install the same version on both"
             )
         application = self._applications.get(message.application)
+        resumed = application is not None
         if application is None:
-            application = self._applications[message.application] = Application(
-                message.application,
-                peer.key,
-                Groups(self._launcher, self._bootstrap, self._clock, self.name, lambda *_: None),
-                peer.routing_id,
-                message.lease,
-                time.monotonic(),
-            )
+            application = self._applications[message.application] = self._new_application(message, peer)
         elif application.key != peer.key:
             raise AuthenticationError("this application belongs to another key")
-        application.routing_id, application.gone_since = peer.routing_id, None
-        application.groups.notify = lambda topic, value: self._tell(application, topic, value)
-        return Welcome(self.name, os.getpid(), __version__, self._clock.now_ns())
+        else:
+            application.resume(peer.routing_id, message.heard, message.lease, time.monotonic())
+        return Welcome(
+            self.name,
+            os.getpid(),
+            __version__,
+            self._clock.now_ns(),
+            resumed,
+            self._given_up.pop(message.application, ""),
+            platform.platform(terse=True),
+            platform.python_version(),
+            machine.packages(),
+        )
 
-    def _tell(self, application: Application, topic: str, value: Any) -> None:
-        self._server.notify(application.routing_id, topic, value)
+    def _new_application(self, message: Hello, peer: Peer) -> Application:
+        application = Application(
+            message.application,
+            peer.key,
+            peer.routing_id,
+            message.lease,
+            time.monotonic(),
+            self._server.notify,
+            # The last word may have been said a while before the silence began.
+            HEARTBEAT_TIMEOUT - WATCH_PERIOD,
+        )
+        application.groups = Groups(
+            self._launcher, self._bootstrap, self._clock, self.name, application.notify
+        )
+        return application
 
     def _application_of(self, peer: Peer) -> Application:
         for application in self._applications.values():
@@ -273,37 +313,19 @@ class HostServer:
             "anchor_ns": self._clock.anchor_ns,
         }
 
-    def _describe(self, application: Application) -> HostStatus:
-        memory = psutil.virtual_memory()
-        return HostStatus(
-            name=self.name,
-            endpoint=self.endpoint,
-            pid=os.getpid(),
-            platform=platform.platform(terse=True),
-            python=platform.python_version(),
-            version=__version__,
-            cpu_count=psutil.cpu_count() or 1,
-            cpu_percent=psutil.cpu_percent(),
-            memory_total=memory.total,
-            memory_available=memory.available,
-            groups=application.groups.statuses(),
-        )
-
     async def _watch(self) -> None:
         """Give up managers that hung up and did not come back, or were silent for their whole lease."""
-        now = time.monotonic()
-        for application in list(self._applications.values()):
-            if self._server.notify(application.routing_id, "alive", None):
-                application.gone_since = None
-            elif application.gone_since is None:
-                application.gone_since = now
-            hung_up = application.gone_since is not None and now - application.gone_since > HANG_UP_GRACE
-            silent = now - application.heard > application.lease
-            if hung_up or silent:
-                why = "hung up" if hung_up else f"was silent for {application.lease:g} s"
-                log.warning("a manager %s: its nodegroups end", why)
-                await self._dismiss(application)
+        given_up = {a: why for a in self._applications.values() if (why := a.look(time.monotonic()))}
+        for application, why in given_up.items():
+            log.warning("manager %s %s: its nodegroups on this host end", application.id, why)
+            application.give_up(why)
+            self._given_up[application.id] = why
+            while len(self._given_up) > _REMEMBERED:
+                self._given_up.popitem(last=False)
+            dismissal = asyncio.create_task(self._dismiss(application))
+            self._dismissals.add(dismissal)
+            dismissal.add_done_callback(self._dismissals.discard)
 
     async def _dismiss(self, application: Application) -> None:
         self._applications.pop(application.id, None)
-        await application.groups.close()
+        await application.groups.close(DISMISS_GRACE)

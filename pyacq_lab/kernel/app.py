@@ -111,6 +111,20 @@ class GroupApp(IPKernelApp):
         sys.stdout = CellStream(self.session, self.iopub_thread, "stdout", stdout)
         sys.stderr = CellStream(self.session, self.iopub_thread, "stderr", stderr)
 
+    def init_iopub(self, context: Any) -> None:
+        """Open the socket that publishes. Called by `initialize`.
+
+        It greets subscribers, but unless told so only the first of several: whoever connected while
+        another client was, or was just leaving, would wait for its greeting in vain.
+        """
+        super().init_iopub(context)
+        publisher: Any = self.iopub_thread.socket
+
+        def greet_all() -> None:
+            publisher.xpub_verbose = True
+
+        self.iopub_thread.schedule(greet_all)  # its thread alone may touch the socket
+
     def init_kernel(self) -> None:
         """Make the kernel. Called by `initialize`."""
         super().init_kernel()

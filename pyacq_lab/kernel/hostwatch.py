@@ -10,6 +10,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+import psutil
+
 
 class HostWatch:
     """Waits for the end of the host's pipe in a thread of its own.
@@ -29,7 +31,7 @@ class HostWatch:
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self.on_host_gone: Callable[[], None] | None = None
-        self.grace = 5.0
+        self.grace = 3.0
         self.outlive = False
         self._gone = threading.Event()
 
@@ -62,8 +64,14 @@ class HostWatch:
             traceback.print_exc()
 
     def take_session_along(self) -> None:
-        """Kill this process's group, itself included, if there is no host left to do it."""
-        if self.gone and not self.outlive and hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+        """Kill all descendants and this process's group, itself included, if no host is left to do it."""
+        if not self.gone or self.outlive:
+            return
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+        if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
             os.killpg(0, signal.SIGKILL)
 
     def _kill_later(self) -> None:

@@ -108,6 +108,12 @@ class KernelProcess:
             raise LifecycleError(f"cannot interrupt nodegroup {self.name!r}: its process has ended")
         self._child.send_signal(signal.SIGINT)
 
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to this process alone. Raises LifecycleError where it has ended."""
+        if self._child is None or self._has_ended:
+            raise LifecycleError(f"cannot signal nodegroup {self.name!r}: its process has ended")
+        self._child.send_signal(signum)
+
     async def shutdown(self, grace: float) -> Ending:
         """End the process politely, then not, and its whole tree with it.
 

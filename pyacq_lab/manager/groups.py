@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pyacq_lab.errors import LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
@@ -11,24 +15,29 @@ from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
-from pyacq_lab.model.status import GroupStatus, NodeStatus
+from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
 from pyacq_lab.remote.links import Link, distant
-from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.wire.messages import (
     DumpStacks,
     GroupState,
     InterruptGroup,
     KernelConnection,
+    SignalGroup,
+    Spawn,
     StopAll,
     StopGroup,
 )
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.hosts import HostHandle
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 200
+"""Lines in a post-mortem."""
 
 
 class NodeGroupHandle:
@@ -46,17 +55,22 @@ class NodeGroupHandle:
         Its control connection.
     """
 
-    def __init__(
-        self, host: HostHandle, spawned: Spawned, reactor: Reactor, application_keys: KeyPair
-    ) -> None:
+    def __init__(self, host: HostHandle, spawned: Spawned, request: Spawn | None = None) -> None:
         self.host = host
         self.name = spawned.name
-        self.pid = spawned.pid
-        self.reactor = reactor
-        self.application_keys = application_keys
-        self.ending = ""
-        self._nodes: dict[str, NodeHandle] = {}
+        self.reactor = host.manager.reactor
+        self.application_keys = host.manager.application_keys
         self.log_source = self.where
+        self._request = request
+        self._at_work: set[KernelClient] = set()
+        self._set_up(spawned)
+
+    def _set_up(self, spawned: Spawned) -> None:
+        host, reactor, application_keys = self.host, self.reactor, self.application_keys
+        self.pid = spawned.pid
+        self.ending = ""
+        self._post_mortem: PostMortem | None = None
+        self._nodes: dict[str, NodeHandle] = {}
         self.log_endpoint = host.reachable_endpoint(spawned.log_endpoint)
         self.public_key = spawned.public_key
         self.link = Link(
@@ -81,7 +95,7 @@ class NodeGroupHandle:
         return not self.ending
 
     def __repr__(self) -> str:
-        state = f"pid {self.pid}" if self.alive else self.ending
+        state = self.ending or f"pid {self.pid}" + ("" if self.client.connected else ", connection lost")
         return f"<nodegroup {self.where}: {state}, {len(self._nodes)} nodes>"
 
     # --- nodes
@@ -179,9 +193,13 @@ class NodeGroupHandle:
             Takes each output, as in a notebook file, as it comes.
         """
         client = KernelClient(self.kernel_connection())
+        self._at_work.add(client)
         try:
+            if self.ending:
+                client.tell_died(self.ending)
             return client.run(code, on_output=on_output)
         finally:
+            self._at_work.discard(client)
             client.close()
 
     def kernel_connection(self) -> dict[str, Any]:
@@ -215,14 +233,75 @@ class NodeGroupHandle:
         """End its process tree at once, without closing anything."""
         self.close(grace=0.0)
 
-    def mark_ended(self, ending: str) -> None:
+    def signal(self, signum: int) -> None:
+        """Send a signal to its process, and to no other of its tree."""
+        self.host.client.call(SignalGroup(self.name, signum))
+
+    @property
+    def post_mortem(self) -> PostMortem | None:
+        """How its process ended, with its last words; None while it runs, or where its host is gone, too.
+
+        The last words are what it printed, then what it wrote by descriptor.
+        """
+        found = self._post_mortem
+        if found is None:
+            return None
+        said = self.host.manager.logs.query(source=self.log_source, limit=LAST_WORDS)
+        printed = [
+            r.message
+            for r in said
+            if r.pid == found.pid and r.channel == "process" and r.stream in ("stdout", "stderr")
+        ]
+        return msgspec.structs.replace(found, output=(*printed, *found.output)[-LAST_WORDS:])
+
+    def restart(self, grace: float = 5.0) -> None:
+        """Start its process again, with the same name, interpreter, folder and environment.
+
+        Where it still runs, it is closed first. Its nodes are gone with the old process, and their
+        handles refuse all calls: make and connect nodes anew.
+
+        Raises
+        ------
+        LifecycleError
+            It was not started by this manager, so that its configuration is not known here.
+        ProcessDied
+            The new process ended before it was ready; the message holds its last words.
+        """
+        if self._request is None:
+            raise LifecycleError(f"{self.where} was started by somebody else: start a new nodegroup")
+        lost = list(self._nodes)
+        self.close(grace)
+        self.host.forget(self)
+        self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8))
+        self._set_up(self.host.spawn(self._request))
+        self.host.adopt(self)
+        if lost:
+            log.warning("%s was started again without its nodes: make %s anew", self.where, ", ".join(lost))
+
+    def connect(self) -> None:
+        """Connect to its process, and have its words heard. Called once for each process."""
+        try:
+            self.client.wait_connected()
+            self.host.manager.logs.connect(self.log_endpoint, self.public_key, self.log_source)
+        except BaseException as error:
+            self.release()
+            if self.ending:
+                raise ProcessDied(f"{self.where} ended as soon as it was ready: {self.ending}") from error
+            raise
+
+    def mark_ended(self, ending: str, post_mortem: PostMortem | None = None) -> None:
         """Note that its process is gone: open calls fail now, later calls at once; any thread."""
+        self._post_mortem = post_mortem or self._post_mortem
         self.ending = ending
         self.client.fail(f"{self.where} has ended: {ending}")
+        for client in list(self._at_work):
+            client.tell_died(f"{self.where} has ended: {ending}")
 
     def release(self) -> None:
         """Close the connection to it; its process is not touched."""
         self.link.close()
+        if self.ending:  # what is called through old handles says why
+            self.client.fail(f"{self.where} has ended: {self.ending}")
 
     # --- for handles
 

@@ -5,30 +5,48 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from pyacq_lab._version import __version__
-from pyacq_lab.errors import PyacqError, UnknownName
+from pyacq_lab.errors import AuthenticationError, LifecycleError, ProcessDied, PyacqError, UnknownName
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import Spawned, Welcome
-from pyacq_lab.model.status import GroupStatus, HostStatus
+from pyacq_lab.model.status import GroupStatus, HostStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.transport.sockets import parse_endpoint
-from pyacq_lab.wire.messages import PROTOCOL, DescribeHost, Goodbye, Hello, Pair, RenewLease, Spawn
+from pyacq_lab.wire.messages import (
+    PROTOCOL,
+    AskPostMortem,
+    AttachGroup,
+    DescribeHost,
+    Event,
+    Goodbye,
+    Hello,
+    KeptLogs,
+    ListGroups,
+    Pair,
+    RenewLease,
+    Spawn,
+)
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.manager import Manager
 
 log = logging.getLogger(__name__)
 
-LEASE = 30.0
-"""Seconds of silence after which a host gives a manager up."""
-
-RENEW_PERIOD = 2.0
+RENEW_PERIOD = 1.0
+"""Seconds between two signs of life, or a quarter of the lease where that is shorter."""
 
 SPAWN_TIMEOUT = 90.0
+
+_TOKEN_IS_SPENT = (
+    "the pairing token behind the host's key is not valid (any more): it pairs once, and until the host "
+    "is started again; start the host again, or have this machine's user.key put into its authorized_keys"
+)
 
 
 class HostHandle:
@@ -44,6 +62,8 @@ class HostHandle:
         The name it gives itself, made unique in the application.
     client : RpcClient
         Its control connection.
+    welcome : Welcome
+        What it said of itself: versions, operating system, packages.
     """
 
     def __init__(self, manager: Manager, endpoint: str, public_key: str, token: str | None = None) -> None:
@@ -53,18 +73,25 @@ class HostHandle:
         self.groups: dict[str, NodeGroupHandle] = {}
         self._leaving = False
         self._lock = threading.Lock()
+        self._heard = 0
         self.name = endpoint
-        if token is not None:
-            self._pair(token)
-        self.client = self._connect(manager.user_keys)
-        self.welcome: Welcome = self.client.call(self._hello())
+        paired = token is None or self._pair(token)
+        self.client = self._connect(manager.user_keys, hint="" if paired else _TOKEN_IS_SPENT)
+        try:
+            self.welcome: Welcome = self.client.call(self._hello(), 5.0)
+        except BaseException:
+            self.client.close()
+            raise
         self.name = manager.free_host_name(self.welcome.name)
         self.client.where = f"host {self.name}"
-        self._renewal = manager.reactor.call_every(RENEW_PERIOD, self._renew)
+        self._renewal = manager.reactor.call_every(min(RENEW_PERIOD, manager.lease / 4), self._renew)
 
     def __repr__(self) -> str:
-        state = "connected" if self.client.connected else "connection lost"
-        return f"<host {self.name} at {self.endpoint}: {state}, {len(self.groups)} nodegroups>"
+        state = (
+            "connected" if self.client.connected else "disconnected" if self._leaving else "connection lost"
+        )
+        alive = [group for group in list(self.groups.values()) if group.alive]
+        return f"<host {self.name} at {self.endpoint}: {state}, {len(alive)} nodegroups>"
 
     def create_nodegroup(
         self,
@@ -96,17 +123,36 @@ class HostHandle:
         request = Spawn(
             name, secrets.token_hex(8), self.manager.application_keys.secret, python, cwd, env or {}
         )
-        spawned: Spawned = self.client.call(request, SPAWN_TIMEOUT)
-        group = NodeGroupHandle(self, spawned, self.manager.reactor, self.manager.application_keys)
-        try:
-            group.client.wait_connected()
-            self.manager.logs.connect(group.log_endpoint, group.public_key, group.log_source)
-        except BaseException:
-            group.release()
-            raise
-        with self._lock:
-            self.groups[name] = group
-        return group
+        return self.adopt(NodeGroupHandle(self, self.spawn(request), request))
+
+    def attach_nodegroup(self, name: str) -> NodeGroupHandle:
+        """Handle of a nodegroup that this manager has on the host; a new one where there is none here.
+
+        Raises
+        ------
+        UnknownName, LifecycleError
+            This manager has no such nodegroup there; it has ended.
+        """
+        there = self.groups.get(name)
+        if there is not None and there.alive:
+            return there
+        spawned: Spawned = self.client.call(AttachGroup(name), 10.0)
+        return self.adopt(NodeGroupHandle(self, spawned))
+
+    def list_nodegroups(self) -> list[GroupStatus]:
+        """Snapshot of every nodegroup that this manager has there, ended ones too, as the host sees it."""
+        return list(self.client.call(ListGroups(), 5.0))
+
+    def post_mortem(self, name: str) -> PostMortem | None:
+        """How a nodegroup's process ended, as the host keeps it; None while it runs. Raises UnknownName."""
+        return self.client.call(AskPostMortem(name), 5.0)
+
+    def kept_logs(self) -> list[LogRecord]:
+        """Records that the host itself has sent for its nodegroups, as far as it keeps them.
+
+        They are what processes wrote by descriptor, and how they ended; the log server has had them.
+        """
+        return list(self.client.call(KeptLogs(), 5.0))
 
     def status(self) -> HostStatus:
         """Snapshot of the machine and of this manager's nodegroups on it."""
@@ -121,17 +167,40 @@ class HostHandle:
                 self.client.call(Goodbye(stop_host), 30.0)
         except PyacqError as error:
             log.warning("host %s could not be told goodbye: %s", self.name, error)
-        for group in list(self.groups.values()):
+        groups = list(self.groups.values())
+        for group in groups:
             group.mark_ended(group.ending or "its host was disconnected")
-            self.forget(group)
+        self.forget(*groups)
         self.client.close()
 
-    def forget(self, group: NodeGroupHandle) -> None:
-        """Close the connections to a nodegroup that has ended; its last words are taken first."""
-        self.manager.logs.disconnect(group.log_source)
-        group.release()
+    def forget(self, *groups: NodeGroupHandle) -> None:
+        """Close the connections to nodegroups that have ended; their last words are taken first."""
+        # Words of a host that is gone are not waited for.
+        patience = 0.5 if self.client.connected else 0.0
+        self.manager.logs.disconnect(*(group.log_source for group in groups), timeout=patience)
+        for group in groups:
+            group.release()
+            with self._lock:
+                if self.groups.get(group.name) is group:
+                    del self.groups[group.name]
+
+    # --- for handles
+
+    def spawn(self, request: Spawn) -> Spawned:
+        """Have a process started; see `create_nodegroup`."""
+        return self.client.call(request, SPAWN_TIMEOUT)
+
+    def adopt(self, group: NodeGroupHandle) -> NodeGroupHandle:
+        """Take a nodegroup that was started among ours."""
         with self._lock:
-            self.groups.pop(group.name, None)
+            self.groups[group.name] = group  # before it is reached: news of it may come at once
+        try:
+            group.connect()
+        except BaseException:
+            with self._lock:
+                self.groups.pop(group.name, None)
+            raise
+        return group
 
     # --- addresses
 
@@ -146,7 +215,7 @@ class HostHandle:
 
     # --- connection
 
-    def _connect(self, keys: KeyPair) -> RpcClient:
+    def _connect(self, keys: KeyPair, hint: str = "") -> RpcClient:
         client = RpcClient(
             self.manager.reactor,
             self.endpoint,
@@ -159,34 +228,62 @@ class HostHandle:
         )
         try:
             client.wait_connected()
-        except BaseException:
+        except BaseException as error:
             client.close()
+            if client.unauthorised and hint:
+                raise AuthenticationError(f"{error}; {hint}") from None
             raise
         return client
 
-    def _pair(self, token: str) -> None:
-        client = self._connect(KeyPair.from_secret(token))
+    def _pair(self, token: str) -> bool:
+        """Have our key authorised; False where the token is not: it may have done so earlier."""
         try:
-            client.call(Pair(self.manager.user_keys.public))
+            client = self._connect(KeyPair.from_secret(token))
+        except AuthenticationError:
+            return False
+        try:
+            client.call(Pair(self.manager.user_keys.public), 5.0)
         finally:
             client.close()
+        return True
 
     def _hello(self) -> Hello:
-        return Hello(PROTOCOL, __version__, self.manager.id, LEASE)
+        return Hello(PROTOCOL, __version__, self.manager.id, self.manager.lease, self._heard)
 
     # --- the reactor's thread
 
     def _renew(self) -> None:
         if self.client.connected:
-            self.client.request(RenewLease(), 5.0)
+            self._ask(RenewLease(), self._on_renewed)
 
-    def _on_event(self, topic: str, value: Any) -> None:
-        if topic == "log" and isinstance(value, LogRecord):
-            self.manager.logs.add(value)
-        elif topic == "group_state" and isinstance(value, GroupStatus):
-            group = self.groups.get(value.name)
-            if group is not None and group.pid == value.pid and value.state == "died":
-                group.mark_ended(value.ending)
+    def _ask(self, message: RenewLease | Hello, answered: Callable[[Future[Any]], None]) -> None:
+        try:
+            self.client.request(message, 5.0).add_done_callback(answered)
+        except ProcessDied:
+            log.debug("host %s was lost again", self.name)  # it is told by _on_lost, and said by then
+
+    def _on_renewed(self, answer: Future[Any]) -> None:
+        if isinstance(answer.exception(), LifecycleError):  # it has given us up: hear why, and begin anew
+            self._ask(self._hello(), self._on_welcome)
+
+    def _on_event(self, event: Event) -> None:
+        if event.seq:
+            if event.seq <= self._heard:
+                return  # sent again after a lost connection
+            if event.seq > self._heard + 1:
+                lost = event.seq - self._heard - 1
+                log.warning("host %s has said %d things that it no longer keeps", self.name, lost)
+            self._heard = event.seq
+        match event.value:
+            case LogRecord() as record:
+                self.manager.logs.add(record)
+            case str() as why if event.topic == "given_up":
+                self._ask(self._hello(), self._on_welcome)
+                self._mourn(f"{self._gave_up} {why}")
+            case PostMortem(name=name, pid=pid) as found:
+                group = self.groups.get(name)
+                if group is not None and group.pid == pid:
+                    group.mark_ended(found.description, found)
 
     def _on_lost(self) -> None:
         if self._leaving:
@@ -194,8 +291,37 @@ class HostHandle:
         log.error("the connection to host %s at %s is lost; trying to get it back", self.name, self.endpoint)
 
     def _on_back(self) -> None:
-        log.warning("host %s is connected again", self.name)
-        self.client.request(self._hello(), 5.0)
+        self._ask(self._hello(), self._on_welcome)
+
+    def _on_welcome(self, answer: Future[Any]) -> None:
+        """Go on with what is still there."""
+        error = answer.exception()
+        if error is not None:
+            log.error("host %s is there again, but did not welcome this manager: %s", self.name, error)
+            return
+        before, self.welcome = self.welcome, answer.result()
+        if self.welcome.resumed:
+            log.warning("host %s is connected again", self.name)
+            return
+        self._heard = 0
+        if self.welcome.given_up:
+            self._mourn(f"{self._gave_up} {self.welcome.given_up}")
+        elif self.welcome.pid != before.pid:
+            self._mourn(f"host {self.name} was started again")
+        else:
+            self._mourn(f"host {self.name} no longer knew this manager")
+
+    @property
+    def _gave_up(self) -> str:
+        return f"host {self.name} gave this manager up, because it"
+
+    def _mourn(self, why: str) -> None:
+        """Note that the host has ended all nodegroups."""
+        gone = [group for group in list(self.groups.values()) if group.alive]
+        if gone:
+            log.error("%s; ended with it: %s", why, ", ".join(group.where for group in gone))
+        for group in gone:
+            group.mark_ended(f"ended, because {why}")
 
     def get_nodegroup(self, name: str) -> NodeGroupHandle:
         """Handle of a nodegroup of this host. Raises UnknownName."""

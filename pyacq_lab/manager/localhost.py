@@ -50,6 +50,11 @@ class LocalHost:
         """Process id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process.poll() is None
+
     def close(self, timeout: float = 10.0) -> None:
         """End it; idempotent."""
         if self._process.stdin is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from pyacq_lab.errors import ConfigurationError, LifecycleError, PyacqError, UnknownName
+from pyacq_lab.errors import AuthenticationError, ConfigurationError, LifecycleError, PyacqError, UnknownName
 from pyacq_lab.manager import commands, snapshot
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
@@ -20,6 +20,7 @@ from pyacq_lab.manager.localhost import LocalHost
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.sigterm import OrderlyEnd
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.status import HostStatus, ManagerStatus
@@ -45,6 +46,8 @@ class Manager:
         Key files of the user.
     store : LogStore, optional
         Where log records are kept.
+    lease : float
+        Seconds for which hosts keep our nodegroups without a sign of life from us.
 
     Attributes
     ----------
@@ -52,7 +55,12 @@ class Manager:
         What every process said, in order.
     """
 
-    def __init__(self, *, keyring: Keyring | None = None, store: LogStore | None = None) -> None:
+    def __init__(
+        self, *, keyring: Keyring | None = None, store: LogStore | None = None, lease: float = 30.0
+    ) -> None:
+        if not 0.5 <= lease <= 86_400:
+            raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")
+        self.lease = lease
         self.id = secrets.token_hex(8)
         self._keyring = keyring or Keyring()
         self.user_keys = self._keyring.user()
@@ -70,6 +78,7 @@ class Manager:
         self._last_known: dict[str, HostStatus] = {}
         self.closed = False
         atexit.register(self.close)
+        self._orderly_end = OrderlyEnd()
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +156,10 @@ class Manager:
         """The manager's own host, on this machine; started when it is first needed."""
         self._check_open()
         with self._lock:
+            if self._local is not None and not self._local.alive:
+                self.disconnect_host(self._local_handle)
+                self._local.close()
+                self._local = None
             if self._local is None:
                 self._local = LocalHost()
                 self._local_handle = self.add_host(self._local.endpoint, self._local.key)
@@ -318,12 +331,17 @@ class Manager:
         self.logs.close()
         self.reactor.close()
         atexit.unregister(self.close)
+        self._orderly_end.uninstall()
 
     # --- for handles
 
     def free_group_name(self, name: str | None) -> str:
         """Name for a new nodegroup. Raises ConfigurationError where it is taken."""
-        taken = {group.name for group in self.list_nodegroups()}
+        groups = {group.name: group for group in self.list_nodegroups()}
+        if name in groups and not groups[name].alive:
+            group = groups.pop(name)
+            group.host.forget(group)
+        taken = set(groups)
         if name is None:
             return next(n for i in self._numbers if (n := f"group{i}") not in taken)
         if name in taken:
@@ -352,7 +370,7 @@ class Manager:
             return split_host_key(key)
         known = self._keyring.known_host(endpoint)
         if known is None:
-            raise ConfigurationError(
+            raise AuthenticationError(
                 f"the host at {endpoint} was never added before: "
                 "give key=..., as `pyacq-lab host` prints it there"
             )

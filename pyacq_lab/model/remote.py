@@ -6,12 +6,38 @@ import msgspec
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """A host's answer to `Hello`."""
+    """A host's answer to `Hello`.
+
+    Attributes
+    ----------
+    name : str
+        The host's name.
+    pid : int
+        Process id of the host server.
+    version : str
+        Version of this package there.
+    clock_ns : int
+        Its clock, ns since 1970 UTC.
+    resumed : bool
+        It knew this manager already, and still has its nodegroups. False for one that is new here, or
+        that had been given up.
+    given_up : str
+        Why an earlier connection of this manager was given up; empty where none was.
+    platform, python : str
+        Operating system and Python version.
+    packages : dict of str
+        Versions of the packages that nodegroups there build on, by name.
+    """
 
     name: str
     pid: int
     version: str
     clock_ns: int
+    resumed: bool = False
+    given_up: str = ""
+    platform: str = ""
+    python: str = ""
+    packages: dict[str, str] = {}
 
 
 class Spawned(msgspec.Struct, frozen=True):

@@ -79,6 +79,44 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     ending: str = ""
 
 
+class PostMortem(msgspec.Struct, frozen=True, kw_only=True):
+    """How a nodegroup's process ended, with its last words.
+
+    Attributes
+    ----------
+    name : str
+        The nodegroup's name.
+    pid : int
+        Process id that it had on its host.
+    time_ns : int
+        When its end was noticed, ns since 1970 UTC by its host's clock.
+    description : str
+        How it ended, in one line of words.
+    exit_code : int or None
+        What it returned; None where a signal ended it or nobody could tell.
+    signal : str
+        Name of the signal that ended it, such as ``"SIGSEGV"``; empty where none did.
+    expected : bool
+        Somebody had asked for it.
+    output : tuple of str
+        The last lines that it wrote, at most 200; after a crash in compiled code, the stack of every
+        thread is among them.
+    """
+
+    name: str
+    pid: int = 0
+    time_ns: int = 0
+    description: str = ""
+    exit_code: int | None = None
+    signal: str = ""
+    expected: bool = False
+    output: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        last = "\n".join(f"  {line}" for line in self.output) or "  (it wrote nothing)"
+        return f"nodegroup {self.name} (pid {self.pid}) {self.description}; its last words:\n{last}"
+
+
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A host at one instant.
 

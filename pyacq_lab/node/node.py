@@ -61,6 +61,7 @@ class Node(ABC, Generic[C]):
         self._stop_wanted = threading.Event()
         self._news = threading.Event()
         self._opened = threading.Event()
+        self._never_opened = ""  # why the component did not open, where it did not
 
     # --- commands
 
@@ -93,6 +94,7 @@ class Node(ABC, Generic[C]):
         next_state(self._state, Command.START)
         self._stop_wanted.clear()
         self._opened.clear()
+        self._never_opened = ""
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._move(Command.START)
         self._thread.start()
@@ -100,8 +102,8 @@ class Node(ABC, Generic[C]):
             raise LifecycleError(
                 f"node {self.name!r} has not opened within {START_TIMEOUT:g} s; it still tries"
             )
-        if self._state is State.FAULTED:
-            raise LifecycleError(f"node {self.name!r} could not start: {self._reason}")
+        if self._never_opened:
+            raise LifecycleError(f"node {self.name!r} could not start: {self._never_opened}")
 
     def stop(self) -> None:
         """Stop, after what was under way has been dealt with. Returns when the thread has ended."""
@@ -279,7 +281,9 @@ class Node(ABC, Generic[C]):
                 self._move(Command.STOP)
             else:
                 log.error("node %s faulted: %s", self.name, fault, exc_info=fault)
-                self._move(Command.FAULT, f"{type(fault).__name__}: {fault}")
+                reason = f"{type(fault).__name__}: {fault}"
+                self._never_opened = "" if self._opened.is_set() else reason
+                self._move(Command.FAULT, reason)
             self._opened.set()
 
     def _move(self, command: Command, reason: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def check_key(key: str) -> str:
     try:
         if len(key) != 40 or len(z85.decode(key)) != 32:
             raise ValueError(key)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, struct.error):
         raise AuthenticationError(
             f"a key of {len(key)} characters came; wanted 40 characters of Z85, as `pyacq-lab host` prints"
         ) from None

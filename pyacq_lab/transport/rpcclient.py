@@ -14,7 +14,13 @@ from typing import Any, Protocol
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from pyacq_lab.errors import AuthenticationError, CallTimeout, HostUnreachable, ProcessDied
+from pyacq_lab.errors import (
+    AuthenticationError,
+    CallTimeout,
+    ConfigurationError,
+    HostUnreachable,
+    ProcessDied,
+)
 from pyacq_lab.transport.interrupts import HeldInterrupts
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
@@ -115,7 +121,7 @@ class RpcClient:
         *,
         keys: KeyPair,
         where: str,
-        on_event: Callable[[str, Any], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
         on_callback: Callable[[int, Any], None] | None = None,
         on_lost: Callable[[], None] | None = None,
         on_back: Callable[[], None] | None = None,
@@ -138,13 +144,19 @@ class RpcClient:
         self._link = threading.Condition(self._lock)
         self._connected = False
         self._refused = ""
+        self._unauthorised = False
         self._broken_handshakes = 0
         self._lost = f"{where} is not connected"
         self._timer: int | None = None  # runs while a future waits; a thread that waits has its own clock
         raw = client_socket(reactor.context, zmq.DEALER, keys, server_key)
         self._monitor = reactor.add(monitor(raw), self._on_link)
         self._socket = reactor.add(raw, self._on_message)
-        connect(raw, endpoint)
+        try:
+            connect(raw, endpoint)
+        except ConfigurationError:
+            self._socket.close(0)
+            self._monitor.close(0)
+            raise
 
     def wait_connected(self, timeout: float = 5.0) -> None:
         """Wait for the encrypted connection.
@@ -175,6 +187,11 @@ class RpcClient:
             f"{self.endpoint} accepts connections but did not prove its key within {timeout:g} s: "
             "it is no pyacq-lab host, or its public key is another than the one given"
         )
+
+    @property
+    def unauthorised(self) -> bool:
+        """Whether the server refused this side's key."""
+        return self._unauthorised
 
     @property
     def connected(self) -> bool:
@@ -318,7 +335,7 @@ class RpcClient:
         elif isinstance(message, Event):
             if self._on_event is None:
                 return
-            self._for_reactor.append(partial(self._on_event, message.topic, message.value))
+            self._for_reactor.append(partial(self._on_event, message))
         elif self._on_callback is not None:
             self._for_reactor.append(partial(self._on_callback, message.id, message.body))
         if self._reactor.in_thread():
@@ -353,6 +370,7 @@ class RpcClient:
                 self._on_back()
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             with self._link:
+                self._unauthorised = True
                 self._refused = (
                     "this side's key is not authorised there; pair with the token that the host prints"
                 )

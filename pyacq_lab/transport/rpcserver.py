@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -169,7 +168,6 @@ class RpcServer:
         self._decoder = RequestDecoder(vocabulary, None if adopt is None else self._meet)
         self._handler = handler
         self.where = where
-        self._events: dict[bytes, itertools.count[int]] = {}
         self._zap = reactor.zap
         self._reactor = reactor
         self._domain = f"rpc:{where}:{id(self)}"
@@ -188,10 +186,9 @@ class RpcServer:
         if works and reactor.watch.lends:
             self._thread.start()
 
-    def notify(self, routing_id: bytes, topic: str, value: Any) -> bool:
+    def notify(self, routing_id: bytes, topic: str, value: Any, seq: int = 0) -> bool:
         """Send an event to one client; any thread. False where the client is gone or does not read."""
-        numbers = self._events.setdefault(routing_id, itertools.count())
-        return self._socket.send([routing_id, *encode_event(next(numbers), topic, value)])
+        return self._socket.send([routing_id, *encode_event(seq, topic, value)])
 
     def call_back(self, routing_id: bytes, number: int, body: Any, export: Export | None = None) -> bool:
         """Send a client a message of `wire.messages.ClientRequest`; returns as `notify`."""

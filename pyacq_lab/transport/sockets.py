@@ -12,6 +12,9 @@ import zmq
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.transport.keys import KeyPair, check_key
 
+HEARTBEAT_TIMEOUT = 3.0
+"""Seconds after which a connection on which nothing arrives is closed, and made anew."""
+
 _monitors = itertools.count()  # pyzmq names them by descriptor, which the system gives out again too soon
 _ENDPOINT = re.compile(r"tcp://(?P<ip>\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(?P<port>\d{1,5})$")
 
@@ -43,9 +46,12 @@ def client_socket(
 def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
     raw = context.socket(kind)
     raw.linger = 1000
-    # A peer that vanished without a word (power, cable) is noticed by heartbeats, not by TCP's two hours.
-    raw.heartbeat_ivl = 2000
-    raw.heartbeat_timeout = 10000
+    # A peer that vanished without a word (power, cable) is noticed by heartbeats, not by TCP's two hours;
+    # an attempt to connect that fell into such a hole is given up for another soon.
+    raw.heartbeat_ivl = 1000
+    raw.heartbeat_timeout = int(HEARTBEAT_TIMEOUT * 1000)
+    raw.connect_timeout = 2000
+    raw.handshake_ivl = 5000
     return raw
 
 
@@ -73,7 +79,10 @@ def bind(raw: zmq.Socket[bytes], endpoint: str) -> str:
 def connect(raw: zmq.Socket[bytes], endpoint: str) -> None:
     """Connect, now or whenever the peer appears. Raises ConfigurationError where the endpoint is none."""
     raw.ipv6 = parse_endpoint(endpoint)[0].startswith("[")
-    raw.connect(endpoint)
+    try:
+        raw.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise ConfigurationError(f"{endpoint!r} is not an endpoint: {error.strerror}") from None
 
 
 def parse_endpoint(endpoint: str) -> tuple[str, int]:
@@ -110,3 +119,5 @@ def listens(endpoint: str, timeout: float) -> str:
             return ""
     except OSError as error:
         return error.strerror or str(error)
+    except UnicodeError as error:  # a name that no resolver would take
+        return str(error)

@@ -39,7 +39,7 @@ class Zap:
         _, request_id, domain, address, _, mechanism, *credentials = request
         key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" and len(credentials) == 1 else ""
         allow = self._domains.get(domain.decode(errors="replace"))
-        if key and allow is not None and allow(key):
+        if key and allow is not None and self._allows(allow, key):
             return [b"1.0", request_id, b"200", b"OK", key.encode(), b""]
         log.warning(
             "refused a connection from %s to %s: %s",
@@ -48,3 +48,11 @@ class Zap:
             f"key {key} is not authorised" if key else f"mechanism {mechanism!r} is not CURVE",
         )
         return [b"1.0", request_id, b"400", b"not authorised", b"", b""]
+
+    @staticmethod
+    def _allows(allow: Allow, key: str) -> bool:
+        try:
+            return allow(key)
+        except Exception:  # a key file that cannot be read lets nobody in, and says why
+            log.exception("could not find out whether key %s is authorised: it is refused", key)
+            return False

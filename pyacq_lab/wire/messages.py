@@ -52,15 +52,19 @@ class Pair(Message, frozen=True, tag="pair"):
 
 
 class Hello(Message, frozen=True, tag="hello"):
-    """Introduce a manager; answered with `Welcome`.
+    """Introduce a manager, or go on after a lost connection; answered with `Welcome`.
 
     The nodegroups of this manager, and the keys they know each other by, belong to ``application``.
+    It is given up after ``lease`` seconds of silence. Events later than number ``heard`` are sent (again).
+    The first two fields stay what and where they are in all versions, so that versions can refuse each
+    other in words.
     """
 
     protocol: int
     version: str
     application: str
     lease: float
+    heard: int = 0
 
 
 class Spawn(Message, frozen=True, tag="spawn"):
@@ -79,6 +83,38 @@ class StopGroup(Message, frozen=True, tag="stop_group"):
 
     name: str
     grace: float = 5.0
+
+
+class SignalGroup(Message, frozen=True, tag="signal_group"):
+    """Send a signal to a nodegroup's process, and to no other of its tree."""
+
+    name: str
+    signum: int
+
+
+class AttachGroup(Message, frozen=True, tag="attach_group"):
+    """Ask where a running nodegroup of this manager can be reached; answered with `Spawned` again."""
+
+    name: str
+
+
+class ListGroups(Message, frozen=True, tag="list_groups"):
+    """Ask for the `GroupStatus` of every nodegroup of this manager, ended ones too."""
+
+
+class AskPostMortem(Message, frozen=True, tag="ask_post_mortem"):
+    """Ask for the `PostMortem` of a nodegroup; answered with None while it runs."""
+
+    name: str
+
+
+class KeptLogs(Message, frozen=True, tag="kept_logs"):
+    """Ask for the log records that the host sent for its nodegroups later than event ``since``.
+
+    Those that it still keeps; they are what processes wrote by descriptor, and how they ended.
+    """
+
+    since: int = 0
 
 
 class InterruptGroup(Message, frozen=True, tag="interrupt_group"):
@@ -115,6 +151,11 @@ HostRequest = (
     | Spawn
     | StopGroup
     | InterruptGroup
+    | SignalGroup
+    | AttachGroup
+    | ListGroups
+    | AskPostMortem
+    | KeptLogs
     | DescribeHost
     | KernelConnection
     | RenewLease
@@ -259,7 +300,11 @@ class Failure(msgspec.Struct, frozen=True, tag="failure", array_like=True):
 
 
 class Event(msgspec.Struct, frozen=True, tag="event", array_like=True):
-    """Something that a client hears without having asked; numbered from 0 per connection."""
+    """Something that a client hears without having asked.
+
+    ``seq`` is 0, or the event's number in the client's application: those are kept, and sent again to a
+    client that says it has not heard them.
+    """
 
     seq: int
     topic: str

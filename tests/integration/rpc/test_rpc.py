@@ -241,7 +241,7 @@ def test_events_arrive_in_order(server, client, rpc_server, connect, served, unt
         server.keys.public,
         keys=client.keys,
         where="x",
-        on_event=lambda topic, value: heard.append((topic, value)),
+        on_event=lambda event: heard.append((event.topic, event.value)),
     )
     one.wait_connected()
     one.call(Ping())

@@ -1,0 +1,91 @@
+"""One manager as its host sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyacq_lab.host.groups import Groups
+from pyacq_lab.wire.journal import Journal
+
+HANG_UP_GRACE = 1.0
+"""Seconds after which a manager that closed its connection, and did not come back, is given up."""
+
+Send = Callable[[bytes, str, Any, int], bool]
+"""Sends ``(routing_id, topic, value, number)`` to a manager; False where that was not possible now."""
+
+
+@dataclass(eq=False)
+class Application:
+    """A manager: its nodegroups, its connection, what it has been told, how long it may be silent.
+
+    Lives in the host's event loop; time is an argument.
+
+    Attributes
+    ----------
+    id : str
+        Made up by the manager.
+    key : str
+        The client key that it proves.
+    routing_id : bytes
+        Its present connection.
+    lease : float
+        Seconds of silence after which it is given up.
+    heard : float
+        When it last said something, s.
+    send : callable
+        See `Send`.
+    link_timeout : float
+        Seconds of silence after which a connection is closed although nobody hung up.
+    """
+
+    id: str
+    key: str
+    routing_id: bytes
+    lease: float
+    heard: float
+    send: Send
+    link_timeout: float
+    journal: Journal = field(default_factory=Journal)
+    told: int = 0
+    gone_since: float | None = None
+    groups: Groups = field(init=False)
+
+    def resume(self, routing_id: bytes, heard: int, lease: float, now: float) -> None:
+        """Go on over a new connection; what came after event ``heard`` is told again."""
+        self.routing_id, self.told, self.lease = routing_id, min(heard, self.journal.stop - 1), lease
+        self.gone_since, self.heard = None, now
+        self.tell_news()
+
+    def notify(self, topic: str, value: Any) -> None:
+        """Tell something now, or as soon as the manager can be reached."""
+        self.journal.append(topic, value)
+        self.tell_news()
+
+    def tell_news(self) -> None:
+        """Send what has not been sent, as far as the connection takes it now."""
+        for event in self.journal.after(self.told):
+            if not self.send(self.routing_id, event.topic, event.value, event.seq):
+                return
+            self.told = event.seq
+
+    def give_up(self, why: str) -> None:
+        """Say one last thing: what comes after it belongs to whoever says Hello next."""
+        self.notify("given_up", why)
+        self.send = lambda *_: False
+
+    def look(self, now: float) -> str:
+        """Why the manager is to be given up; empty as long as it is not. Called twice a second."""
+        if self.send(self.routing_id, "alive", None, 0):
+            self.gone_since = None
+            self.tell_news()
+        elif self.gone_since is None:
+            self.gone_since = now
+        if now - self.heard > self.lease:
+            return f"was silent for more than its lease of {self.lease:g} s"
+        if self.gone_since is None or now - self.gone_since < HANG_UP_GRACE:
+            return ""
+        # A link that was cut is closed only after a silence; an end that dies or leaves closes it at once.
+        hung_up = self.gone_since - self.heard < self.link_timeout
+        return "hung up without a goodbye" if hung_up else ""
