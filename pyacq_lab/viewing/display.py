@@ -130,7 +130,8 @@ def _reach(values: Floats, centre: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
     """How far from its centre a trace goes, all but its rarest spikes, shape (n_channels,)."""
     away = np.abs(values - centre[:, np.newaxis])
     common, most = np.nanquantile(away, 0.98, axis=(0, 2)), np.nanmax(away, axis=(0, 2))
-    return np.where(common > 0, np.maximum(common, np.minimum(most / 3, 10 * common)), most)
+    whole = (common == 0) | (most <= 5 * common)  # the peaks of a heart belong to it; a glitch does not
+    return np.where(whole, most, np.maximum(common, np.minimum(most / 3, 10 * common)))
 
 
 def fits(now: Scaling, wanted: Scaling) -> bool:

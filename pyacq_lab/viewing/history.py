@@ -90,7 +90,7 @@ class TraceHistory:
         self._keep(self._decimator.push(item.start, data.view(np.uint8) if data.dtype == bool else data))
         self.received += len(item)
         if item.time_ns:
-            self.newest_ns = item.time_ns + round(1e9 * len(item) / self.spec.sample_rate)
+            self.newest_ns = item.time_ns + round(1e9 * (len(item) - 1) / self.spec.sample_rate)
 
     def read(self, start: int, stop: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
         """Extremes (raw units) and flags of bins ``[start, stop)``, as copies.

@@ -140,10 +140,8 @@ def test_cancelling_a_launch_leaves_nothing(in_lab: Any) -> None:
     async def scenario(lab: Any) -> None:
         await lab.launch("warm")
         template = psutil.Process(lab.launcher.template_pid)
-        launch = asyncio.create_task(lab.launch("cancelled"))
-        while len(template.children()) < 2:
-            assert not launch.done()
-            await asyncio.sleep(0)  # in a hurry: the launch must not be over before it is cancelled
+        launch = asyncio.create_task(lab.launch("cancelled", wait=True))
+        await lab.until(lambda: len(template.children()) == 2)
         launch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await launch

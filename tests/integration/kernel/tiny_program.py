@@ -19,6 +19,8 @@ def main(launched: Launched) -> int:
     if launched.bootstrap.get("outlive"):
         launched.host.outlive = True
         launched.host.on_host_gone = lambda: note("host gone")
+    if "wait" in launched.bootstrap:
+        threading.Event().wait()  # never ready
     if "fail" in launched.bootstrap:
         raise RuntimeError(launched.bootstrap["fail"])
     return run_kernel(
