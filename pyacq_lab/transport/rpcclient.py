@@ -385,6 +385,9 @@ class RpcClient:
                     self._link.notify_all()
         elif event == zmq.EVENT_DISCONNECTED and self._connected:
             self._was_lost = True
+            # A server that answers and goes is heard first, whichever socket spoke first here.
+            while self._socket.drain():
+                continue
             self.fail(f"the connection to {self.where} at {self.endpoint} is lost")
             if self._on_lost is not None:
                 self._on_lost()
