@@ -79,7 +79,7 @@ def pair(sides, worker) -> Iterator[tuple[RpcServer, RpcClient]]:
         keys.public,
         keys=KeyPair.generate(),
         where="bench/daq",
-        on_event=lambda event: heard.append(value),
+        on_event=lambda event: heard.append(event.value),
     )
     client.heard = heard  # pyright: ignore[reportAttributeAccessIssue]
     client.wait_connected()
