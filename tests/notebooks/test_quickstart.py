@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def run_cli(*arguments: str, notebook: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``pyacq-lab`` as a program, with another notebook for the quickstart if one is given."""
-    code = "import sys; from pathlib import Path; from pyacq_lab import demo; "
+    code = "import sys; from pathlib import Path; from pyacq_lab import cli, demo; "
     if notebook is not None:
         code += f"demo.find_notebook = lambda: Path({str(notebook)!r}); "
     code += "sys.exit(cli.main(sys.argv[1:]))"
