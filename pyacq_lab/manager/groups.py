@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pyacq_lab.errors import LifecycleError, ProcessDied, UnknownName
+from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
+from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
@@ -145,6 +146,10 @@ class NodeGroupHandle:
         What else its module holds goes along as far as the class uses it; what it imports must be
         installed over there.
         """
+        if not (isinstance(node_type, type) and issubclass(node_type, Source | Transform | Sink)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"{node_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
+            )
         return self._target.call("register_node_type", pickle_by_value(node_type))
 
     def start_all_nodes(self) -> None:
@@ -224,6 +229,7 @@ class NodeGroupHandle:
     def close(self, grace: float = 5.0) -> None:
         """Close its nodes and end its process tree within ``grace`` seconds; idempotent."""
         if self.ending:
+            self.host.forget(self)
             return
         status: GroupStatus = self.host.client.call(StopGroup(self.name, grace), grace + 20.0)
         self.mark_ended(status.ending or "ended")
