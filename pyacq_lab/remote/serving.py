@@ -66,10 +66,10 @@ class ObjectServer:
         arrived, self._arrived = self._arrived, []
         match message:
             case Call(target, method, args, kwargs, chain, returns):
-                function = partial(self._call, target, method, args, kwargs)
+                function = partial(self._call, self._finder(target), target, method, args, kwargs)
                 return self._work(target, method, function, chain, returns, peer, arrived)
             case Get(target, name, chain, returns):
-                function = partial(self._get, target, name)
+                function = partial(self._get, self._finder(target), target, name)
                 return self._work(target, name, function, chain, returns, peer, arrived)
             case Describe(target):
                 return self.describe(target)
@@ -145,7 +145,6 @@ class ObjectServer:
         peer: Peer,
         arrived: list[RemoteObject],
     ) -> Work:
-        self.owners(target)  # no lane for what does not exist
         chain = chain or f"{self._token}:{next(self._chains)}"
         export = partial(self.export, routing_id=peer.routing_id)
 
@@ -163,8 +162,15 @@ class ObjectServer:
         place = f"{self.place(target)}.{name}"
         return Work(self.lane(target, name), run, place, chain, self.named if returns == "value" else export)
 
-    def _call(self, target: str, method: str, args: Any, kwargs: Any) -> Any:
+    def _finder(self, target: str) -> Callable[[], list[Any]]:
+        """Find the owners when the call's turn comes. Raises UnknownName now: no lane for what is not."""
         owners = self.owners(target)
+        if target.startswith("object:"):  # its last handle may be dropped while the call waits
+            return lambda: owners
+        return partial(self.owners, target)
+
+    def _call(self, find: Callable[[], list[Any]], target: str, method: str, args: Any, kwargs: Any) -> Any:
+        owners = find()
         if method == "__call__" and target.startswith("object:"):
             return owners[0](*args, **kwargs)
         for owner in owners:
@@ -175,8 +181,8 @@ class ObjectServer:
             f"{target} has no public method {method!r}; see dir() of its handle for what it has"
         )
 
-    def _get(self, target: str, name: str) -> Any:
-        for owner in reversed(self.owners(target)):
+    def _get(self, find: Callable[[], list[Any]], target: str, name: str) -> Any:
+        for owner in reversed(find()):
             if not name.startswith("_") and hasattr(owner, name):
                 return getattr(owner, name)
         raise UnknownName(f"{target} has no public attribute {name!r}")

@@ -248,7 +248,7 @@ class AnswerFailure(Message, frozen=True, tag="answer_failure"):
 
 
 ObjectRequest = Call | Get | Describe | Hold | Release | Answer | AnswerFailure
-"""What every program serves that others hold handles of: nodegroups, and a manager in a process of its own."""
+"""What every program serves whose objects others hold handles of."""
 
 GroupRequest = Ping | DumpStacks | GroupState | StopAll | ObjectRequest
 

@@ -60,6 +60,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         status.NodeStatus,
         status.GroupStatus,
         status.HostStatus,
+        status.ManagerStatus,
         status.PostMortem,
         status.Usage,
         logs.LogRecord,
