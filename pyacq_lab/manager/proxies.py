@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyacq_lab.errors import UnknownName
 from pyacq_lab.manager.ports import open_stream
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.remote.byvalue import pickle_by_value
@@ -70,10 +69,7 @@ class PortsProxy(HandleProxy, Mapping[str, Any]):
     """The ports of one side of a node, by name; asks the node when it is looked at."""
 
     def __getitem__(self, name: str) -> Any:
-        port = self._target.call("get", name)
-        if port is None:
-            raise UnknownName(f"{self!r} has no port {name!r}")
-        return port
+        return self._target.call("get", name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._target.call("names"))
@@ -82,7 +78,7 @@ class PortsProxy(HandleProxy, Mapping[str, Any]):
         return len(self._target.call("names"))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As `__getitem__`: a port that is not there yet has a handle, too."""
+        """As ``ports[name]``: a port that is not there yet has a handle, too, so the default is not used."""
         return self[name]
 
     def only(self) -> Any:
