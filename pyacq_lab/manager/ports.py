@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.ledger import PortStatus
@@ -31,27 +31,35 @@ def open_stream(
     return stream
 
 
-class OutputHandle:
-    """An output of a remote node.
+class PortHandle:
+    """A port of a remote node.
 
     Attributes
     ----------
     node : NodeHandle
-        Whose output it is.
+        Whose port it is.
     name : str
         Its name.
     """
+
+    kind: ClassVar[Literal["input", "output"]]
 
     def __init__(self, node: NodeHandle, name: str) -> None:
         self.node = node
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<output {self.node.where}.{self.name}>"
+        return f"<{self.kind} {self.node.where}.{self.name}>"
 
     def _pyacq_reference_(self) -> Reference:
-        target = f"output:{self.node.name}/{self.name}"
-        return self.node.group.reference(target, f"{self.node.where}.{self.name}", "output")
+        target = f"{self.kind}:{self.node.name}/{self.name}"
+        return self.node.group.reference(target, f"{self.node.where}.{self.name}", self.kind)
+
+
+class OutputHandle(PortHandle):
+    """An output of a remote node; see `PortHandle`."""
+
+    kind = "output"
 
     @property
     def address(self) -> StreamAddress:
@@ -87,27 +95,10 @@ class OutputHandle:
         return self.open("latest", backfill)
 
 
-class InputHandle:
-    """An input of a remote node.
+class InputHandle(PortHandle):
+    """An input of a remote node; see `PortHandle`."""
 
-    Attributes
-    ----------
-    node : NodeHandle
-        Whose input it is.
-    name : str
-        Its name.
-    """
-
-    def __init__(self, node: NodeHandle, name: str) -> None:
-        self.node = node
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<input {self.node.where}.{self.name}>"
-
-    def _pyacq_reference_(self) -> Reference:
-        target = f"input:{self.node.name}/{self.name}"
-        return self.node.group.reference(target, f"{self.node.where}.{self.name}", "input")
+    kind = "input"
 
     def connect(self, output: OutputHandle, policy: Policy | None = None, backfill: float = 0.0) -> None:
         """Wire this input to an output, of any node on any host.

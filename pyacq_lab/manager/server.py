@@ -8,7 +8,7 @@ from typing import Any
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.manager.hosts import HostHandle
 from pyacq_lab.manager.manager import Manager
-from pyacq_lab.manager.ports import InputHandle, OutputHandle, Ports
+from pyacq_lab.manager.ports import PortHandle, Ports
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.remote.serving import ObjectServer
 from pyacq_lab.transport.keys import KeyPair
@@ -98,7 +98,7 @@ class ManagerServer(ObjectServer):
 
 
 def _place_of(value: Any) -> str:
-    if isinstance(value, InputHandle | OutputHandle):
+    if isinstance(value, PortHandle):
         return f"{value.node.where}.{value.name}"
     if isinstance(value, HostHandle):
         return value.name

@@ -19,7 +19,7 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.outputs import SIGN_OF_LIFE
 from pyacq_lab.transport.reactor import Frames, Reactor
-from pyacq_lab.transport.sockets import client_socket, connect, monitor
+from pyacq_lab.transport.sockets import client_socket, connect_monitored
 from pyacq_lab.wire.inbox import Inbox
 from pyacq_lab.wire.streaming import (
     AskTip,
@@ -72,9 +72,9 @@ class InputStream:
         self._closed = False
         raw = client_socket(reactor.context, zmq.DEALER, keys, address.public_key)
         raw.rcvhwm = 0  # bounded by the producer, in samples
-        self._monitor = reactor.add(monitor(raw), self._on_link)
+        events = connect_monitored(raw, address.endpoint)
         self._socket = reactor.add(raw, self._on_message)
-        connect(raw, address.endpoint)
+        self._monitor = reactor.add(events, self._on_link)
         self._timer = reactor.call_every(SIGN_OF_LIFE, self._report)
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import zmq
 
-from pyacq_lab.errors import ConfigurationError, ProtocolError
+from pyacq_lab.errors import ConfigurationError, ProtocolError, PyacqError
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.transport.keys import KeyPair, check_key
 from pyacq_lab.transport.reactor import Frames, Reactor, SharedSocket
@@ -75,7 +75,11 @@ class LogReceiver:
             if source in self._lines:
                 raise ConfigurationError(f"the log server already listens to {source!r}: disconnect it first")
             raw = client_socket(self._reactor.context, zmq.PULL, self._keys, server_key)
-            connect(raw, endpoint)
+            try:
+                connect(raw, endpoint)
+            except PyacqError:
+                raw.close(linger=0)
+                raise
             goodbye = threading.Event()
             socket = self._reactor.add(raw, lambda frames: self._received(source, goodbye, frames))
             self._lines[source] = _Line(socket, goodbye)

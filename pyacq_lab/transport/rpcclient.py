@@ -17,14 +17,13 @@ from zmq.utils.monitor import parse_monitor_message
 from pyacq_lab.errors import (
     AuthenticationError,
     CallTimeout,
-    ConfigurationError,
     HostUnreachable,
     ProcessDied,
 )
 from pyacq_lab.transport.interrupts import HeldInterrupts
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
-from pyacq_lab.transport.sockets import client_socket, connect, listens, monitor, parse_endpoint
+from pyacq_lab.transport.sockets import client_socket, connect_monitored, listens, parse_endpoint
 from pyacq_lab.wire.calls import CallBook
 from pyacq_lab.wire.errors import rebuild_error
 from pyacq_lab.wire.messages import (
@@ -149,14 +148,9 @@ class RpcClient:
         self._lost = f"{where} is not connected"
         self._timer: int | None = None  # runs while a future waits; a thread that waits has its own clock
         raw = client_socket(reactor.context, zmq.DEALER, keys, server_key)
-        self._monitor = reactor.add(monitor(raw), self._on_link)
+        events = connect_monitored(raw, endpoint)
         self._socket = reactor.add(raw, self._on_message)
-        try:
-            connect(raw, endpoint)
-        except ConfigurationError:
-            self._socket.close(0)
-            self._monitor.close(0)
-            raise
+        self._monitor = reactor.add(events, self._on_link)
 
     def wait_connected(self, timeout: float = 5.0) -> None:
         """Wait for the encrypted connection.

@@ -6,11 +6,16 @@ import ipaddress
 import itertools
 import re
 import socket
+import threading
+from concurrent.futures import Future
 
 import zmq
 
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.errors import ConfigurationError, HostUnreachable, PyacqError
 from pyacq_lab.transport.keys import KeyPair, check_key
+
+RESOLVE_TIMEOUT = 3.0
+"""Seconds that a resolver of names has to answer."""
 
 HEARTBEAT_TIMEOUT = 3.0
 """Seconds after which a connection on which nothing arrives is closed, and made anew."""
@@ -77,12 +82,40 @@ def bind(raw: zmq.Socket[bytes], endpoint: str) -> str:
 
 
 def connect(raw: zmq.Socket[bytes], endpoint: str) -> None:
-    """Connect, now or whenever the peer appears. Raises ConfigurationError where the endpoint is none."""
-    raw.ipv6 = parse_endpoint(endpoint)[0].startswith("[")
+    """Connect, now or whenever the peer appears.
+
+    Raises
+    ------
+    ConfigurationError
+        The endpoint is none.
+    HostUnreachable
+        No resolver knows its name, or none has answered in time.
+    """
+    name, port = parse_endpoint(endpoint)
+    # By number: ZeroMQ would ask the resolver in the one thread that carries all connections.
+    ip = resolve(name, RESOLVE_TIMEOUT)
+    raw.ipv6 = ":" in ip
     try:
-        raw.connect(endpoint)
+        raw.connect(f"tcp://[{ip}]:{port}" if raw.ipv6 else f"tcp://{ip}:{port}")
     except zmq.ZMQError as error:
         raise ConfigurationError(f"{endpoint!r} is not an endpoint: {error.strerror}") from None
+
+
+def connect_monitored(raw: zmq.Socket[bytes], endpoint: str) -> zmq.Socket[bytes]:
+    """Connect, and return the socket on which the connection's events arrive, from the first on.
+
+    Called before a reactor takes either over: from then on a socket is used under its lock only. Where
+    it raises, as `connect` does, both are closed.
+    """
+    events = monitor(raw)
+    try:
+        connect(raw, endpoint)
+    except PyacqError:
+        raw.disable_monitor()
+        raw.close(linger=0)
+        events.close(linger=0)
+        raise
+    return events
 
 
 def parse_endpoint(endpoint: str) -> tuple[str, int]:
@@ -101,6 +134,33 @@ def parse_endpoint(endpoint: str) -> tuple[str, int]:
     return match["ip"], int(match["port"])
 
 
+def resolve(name: str, timeout: float) -> str:
+    """IP address of a host name; raises HostUnreachable after ``timeout`` seconds at the latest."""
+    bare = name.strip("[]")
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass  # it is a name
+    found: Future[str] = Future()
+
+    def ask() -> None:
+        try:
+            # Version 4 first: a server listens at that unless told otherwise.
+            answers = sorted(socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM), key=lambda a: a[0])
+            found.set_result(str(answers[0][4][0]))
+        except (OSError, UnicodeError, IndexError) as error:
+            found.set_exception(error)
+
+    threading.Thread(target=ask, name=f"resolving {bare}", daemon=True).start()  # it cannot be hurried
+    try:
+        return found.result(timeout)
+    except TimeoutError:
+        why = f"the resolver did not answer within {timeout:g} s"
+    except (OSError, UnicodeError, IndexError) as error:
+        why = str(error)
+    raise HostUnreachable(f"no machine is known by the name {bare!r} ({why}); give its IP address")
+
+
 def is_loopback(ip: str) -> bool:
     """Whether an address reaches only this machine."""
     if ip == "localhost":
@@ -115,9 +175,9 @@ def listens(endpoint: str, timeout: float) -> str:
     """Empty where something accepts TCP connections at ``endpoint``, else the reason why not."""
     ip, port = parse_endpoint(endpoint)
     try:
-        with socket.create_connection((ip.strip("[]"), port), timeout):
+        with socket.create_connection((resolve(ip, timeout), port), timeout):
             return ""
+    except HostUnreachable as error:
+        return str(error)
     except OSError as error:
         return error.strerror or str(error)
-    except UnicodeError as error:  # a name that no resolver would take
-        return str(error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import nbformat
 import pytest
 from PIL import Image
 
-from pyacq_lab import cli, demo
+from pyacq_lab import demo
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def run_cli(*arguments: str) -> int:
-    """Run the command in a thread of its own: a browser test may have left a running event loop in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(cli.main, arguments).result()
+def run_cli(*arguments: str, notebook: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``pyacq-lab`` as a program, with another notebook for the quickstart if one is given."""
+    code = "import sys; from pathlib import Path; from pyacq_lab import cli, demo; "
+    if notebook is not None:
+        code += f"demo.find_notebook = lambda: Path({str(notebook)!r}); "
+    code += "sys.exit(cli.main(sys.argv[1:]))"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=250)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DATA", "CONFIG", "RUNTIME"):
             patch.setenv(f"JUPYTER_{name}_DIR", str(home / name))
-        assert run_cli("demo", "--headless", "--out", str(folder)) == 0
+        run = run_cli("demo", "--headless", "--out", str(folder))
+    assert run.returncode == 0, run.stderr
+    assert str(folder / "quickstart.png") in run.stdout
     return folder
 
 
@@ -114,12 +120,12 @@ def test_the_page_stands_alone(made) -> None:
     assert "lowpass" in page
 
 
-def test_a_failing_notebook_is_named_with_its_cell(tmp_path, monkeypatch, capsys) -> None:
+def test_a_failing_notebook_is_named_with_its_cell(tmp_path, jupyter_home) -> None:
     broken = tmp_path / "quickstart.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), broken)
-    monkeypatch.setattr(demo, "find_notebook", lambda: broken)
-    assert run_cli("demo", "--headless", "--out", str(tmp_path / "out")) == 1
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    run = run_cli("demo", "--headless", "--out", str(tmp_path / "out"), notebook=broken)
+    assert run.returncode == 1
+    assert "ZeroDivisionError" in run.stderr
 
 
 def test_an_earlier_copy_is_not_overwritten(tmp_path) -> None:
