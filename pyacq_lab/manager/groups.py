@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
+from pyacq_lab.manager.connectionfile import ConnectionFile
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
@@ -64,6 +67,8 @@ class NodeGroupHandle:
         self.log_source = self.where
         self._request = request
         self._at_work: set[KernelClient] = set()
+        self._connection_file: ConnectionFile | None = None
+        self._file_lock = threading.Lock()
         self._set_up(spawned)
 
     def _set_up(self, spawned: Spawned) -> None:
@@ -140,12 +145,16 @@ class NodeGroupHandle:
         """Have the nodegroup import a module of its host and add a class of it; returns the type's name."""
         return self._target.call("register_node_type_from_module", module, classname)
 
-    def register_node_type(self, node_type: type) -> str:
-        """Send a class defined here, with the settings beside it, by value; returns the type's name.
+    def register_node_type(self, node_type: type | bytes) -> str:
+        """Send a class defined here (or its pickle), with the settings beside it, by value.
+
+        Returns the type's name.
 
         What else its module holds goes along as far as the class uses it; what it imports must be
         installed over there.
         """
+        if isinstance(node_type, bytes):
+            return self._target.call("register_node_type", node_type)
         if not (isinstance(node_type, type) and issubclass(node_type, Source | Transform | Sink)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f"{node_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
@@ -213,6 +222,38 @@ class NodeGroupHandle:
         if info is None:
             raise ProcessDied(f"{self.where} has no kernel: {self.ending}")
         return {**info, "ip": self.host.reachable_ip(info["ip"])}
+
+    def kernel_connection_file(self) -> Path:
+        """File by which other Jupyter clients attach to its kernel: ``jupyter console --existing FILE``.
+
+        It lies in Jupyter's runtime folder of the manager's machine, can be read by this user only, and is
+        removed when the nodegroup ends or is let go of. Whoever reads it can run code over there.
+
+        Returns
+        -------
+        Path
+            The same one at each call.
+
+        Raises
+        ------
+        LifecycleError
+            The nodegroup has ended.
+        """
+        info = self.kernel_connection()
+        with self._file_lock:
+            if self._connection_file is None:
+                self._connection_file = ConnectionFile(self.name, info)
+            file = self._connection_file
+        if self.ending:  # meanwhile: nobody else will remove it
+            self._remove_connection_file()
+            self.check_alive()
+        return file.path
+
+    def _remove_connection_file(self) -> None:
+        with self._file_lock:
+            file, self._connection_file = self._connection_file, None
+        if file is not None:
+            file.remove()
 
     def interrupt(self) -> None:
         """Interrupt the cell that runs in its kernel; nodes go on."""
@@ -302,9 +343,11 @@ class NodeGroupHandle:
         self.client.fail(f"{self.where} has ended: {ending}")
         for client in list(self._at_work):
             client.tell_died(f"{self.where} has ended: {ending}")
+        self._remove_connection_file()
 
     def release(self) -> None:
         """Close the connection to it; its process is not touched."""
+        self._remove_connection_file()
         self.link.close()
         if self.ending:  # what is called through old handles says why
             self.client.fail(f"{self.where} has ended: {self.ending}")

@@ -50,6 +50,8 @@ class Manager:
         Where log records are kept.
     lease : float
         Seconds for which hosts keep our nodegroups without a sign of life from us.
+    application_keys : KeyPair, optional
+        By which the application's processes know each other; new ones unless given.
 
     Attributes
     ----------
@@ -58,7 +60,12 @@ class Manager:
     """
 
     def __init__(
-        self, *, keyring: Keyring | None = None, store: LogStore | None = None, lease: float = 30.0
+        self,
+        *,
+        keyring: Keyring | None = None,
+        store: LogStore | None = None,
+        lease: float = 30.0,
+        application_keys: KeyPair | None = None,
     ) -> None:
         if not 0.5 <= lease <= 86_400:
             raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")
@@ -66,7 +73,7 @@ class Manager:
         self.id = secrets.token_hex(8)
         self._keyring = keyring or Keyring()
         self.user_keys = self._keyring.user()
-        self.application_keys = KeyPair.generate()
+        self.application_keys = application_keys or KeyPair.generate()
         self.clock = SystemClock()
         self.reactor = Reactor()
         origin = LogOrigin(host=platform.node(), process="manager")

@@ -10,10 +10,25 @@ from pyacq_lab.model.ledger import PortStatus
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.inputs import InputStream
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.streaming import Policy
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.nodes import NodeHandle
+
+
+def open_stream(
+    reactor: Reactor, keys: KeyPair, address: StreamAddress, policy: Policy, backfill: float, timeout: float
+) -> InputStream:
+    """Read a stream in this process; see `OutputHandle.open`."""
+    stream = InputStream(reactor, address, keys=keys, policy=policy, backfill=backfill)
+    try:
+        stream.wait_opened(timeout)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 class PortHandle:
@@ -73,15 +88,7 @@ class OutputHandle(PortHandle):
             Seconds to wait for the producer's word.
         """
         group = self.node.group
-        stream = InputStream(
-            group.reactor, self.address, keys=group.application_keys, policy=policy, backfill=backfill
-        )
-        try:
-            stream.wait_opened(timeout)
-        except BaseException:
-            stream.close()
-            raise
-        return stream
+        return open_stream(group.reactor, group.application_keys, self.address, policy, backfill, timeout)
 
     def open_feed(self, backfill: float = 0.0) -> InputStream:
         """Read the stream for a live view: it never slows the source and skips what it cannot show."""
@@ -145,6 +152,10 @@ class Ports(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<{self._side} of {self._node.where}: {', '.join(self) or 'none'}>"
+
+    def names(self) -> list[str]:
+        """Names of the ports that there are."""
+        return list(self)
 
     def only(self) -> Any:
         """The first port. Raises ConfigurationError where there is none."""

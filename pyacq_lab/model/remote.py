@@ -67,8 +67,8 @@ class Reference(msgspec.Struct, frozen=True):
         Where its process listens and the key that it proves there; both empty for something at the
         sender's own end of the connection that the reference travels on.
     target : str
-        ``"group"``, ``"node:NAME"``, ``"input:NODE/NAME"``, ``"output:NODE/NAME"``, ``"object:NUMBER"``
-        or ``"function:NUMBER"``.
+        ``"group"``, ``"manager"``, ``"node:NAME"``, ``"input:NODE/NAME"``, ``"output:NODE/NAME"``,
+        ``"object:NUMBER"`` or ``"function:NUMBER"``.
     where : str
         The place that errors and reprs name.
     type : str

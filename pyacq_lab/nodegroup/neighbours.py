@@ -27,13 +27,9 @@ class Neighbours:
     def __init__(self, reactor: Reactor, keys: KeyPair, own_key: str) -> None:
         self._reactor = reactor
         self._keys = keys
-        self._own_key = own_key
+        self.own_key = own_key
         self._links: dict[str, Link] = {}
         self._lock = threading.Lock()
-
-    def is_here(self, reference: Reference) -> bool:
-        """Whether a reference names something in this nodegroup."""
-        return reference.public_key == self._own_key
 
     def meet(self, reference: Reference) -> Any:
         """Make a handle; does not wait."""

@@ -1,4 +1,7 @@
-"""What a handle needs to know of an object to look like it. Runs no code of the object's."""
+"""What a handle needs to know of an object to look like it. Runs no code of the object's.
+
+Handles are the exception: what they stand for is asked, which may wait.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,13 @@ def attributes_of(objects: Iterable[Any]) -> tuple[str, ...]:
 
 
 def describe_object(thing: Any) -> ObjectInfo:
-    """Describe any object."""
+    """Describe any object; one that stands for another, as handles do, says itself what that has more."""
     kind = type(thing)
-    return ObjectInfo(
+    own = ObjectInfo(
         kind.__name__, inspect.getdoc(kind) or "", tuple(methods_of(kind).values()), attributes_of([thing])
     )
+    complete = getattr(kind, "_pyacq_described_", None)
+    return own if complete is None else complete(thing, own)
 
 
 def _signature(owner: type, name: str, function: Any) -> str:

@@ -28,8 +28,11 @@ class Exports:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def reference(self, thing: Any, routing_id: bytes) -> Reference:
-        """Reference to an object for a client, which lets go of it by `Release`."""
+    def reference(self, thing: Any, routing_id: bytes, place: str = "") -> Reference:
+        """Reference to an object for a client, which lets go of it by `Release`.
+
+        ``place`` is what errors and reprs name; this process unless given.
+        """
         with self._lock:
             target = self._names.get(id(thing))
             if target is None:
@@ -38,7 +41,7 @@ class Exports:
                 self._objects[target] = thing
                 self._holders[target] = Counter()
             self._holders[target][routing_id] += 1
-        return Reference("", "", target, self._where, type(thing).__name__)
+        return Reference("", "", target, place or self._where, type(thing).__name__)
 
     def find(self, target: str) -> Any:
         """Object of a reference. Raises UnknownName where it was let go of."""

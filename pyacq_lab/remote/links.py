@@ -1,4 +1,4 @@
-"""A connection to a nodegroup, with the handles, functions and references that pass over it."""
+"""A connection to a nodegroup or the like, with the handles, functions and references that pass over it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,27 @@ class Locate(Protocol):
         ...
 
 
+MakeObject = Callable[[Target, Reference, Callable[[], None]], RemoteObject]
+"""Makes a handle of a target, its reference, and what to call once when the handle is gone."""
+
+
 class Link:
-    """A connection to one nodegroup.
+    """A connection to one nodegroup, or to a manager in a process of its own.
 
     Parameters
     ----------
     reactor : Reactor
         Whose thread receives.
     endpoint, public_key : str
-        Where the nodegroup is.
+        Where that process is.
     keys : KeyPair
-        The application's.
+        By which this side proves itself.
     where : str
         Its place, as ``host/nodegroup``.
     meet : callable
         Makes a handle of a reference; see `adopt`. Called by whoever receives: must not wait.
+    make : callable
+        Makes a handle of an object over there, as `RemoteObject` does; called as ``meet`` is.
     """
 
     def __init__(
@@ -52,7 +58,9 @@ class Link:
         keys: KeyPair,
         where: str,
         meet: Callable[[Reference], Any],
+        make: MakeObject = RemoteObject,
     ) -> None:
+        self._make = make
         self.where = where
         self.public_key = public_key
         self.functions = Functions(where)
@@ -107,7 +115,7 @@ class Link:
 
     def _object(self, reference: Reference) -> RemoteObject:
         release = partial(self.release, reference.target)
-        return RemoteObject(self.target(reference.target, reference.where), reference, release)
+        return self._make(self.target(reference.target, reference.where), reference, release)
 
     def _say_release(self, target: str) -> None:
         try:

@@ -61,6 +61,16 @@ class Lookalike:
             offered = list(self.__dict__.get("_methods", ()))
         return sorted({*super().__dir__(), *offered})
 
+    def _pyacq_described_(self, own: ObjectInfo) -> ObjectInfo:
+        """What a handle of this handle needs to know, in yet another process; may wait."""
+        there = describe(self._target)
+        mine = {m.name for m in own.methods}
+        methods = (
+            *own.methods,
+            *(m for m in {**self._methods, **_by_name(there)}.values() if m.name not in mine),
+        )
+        return ObjectInfo(there.type, there.doc, methods, tuple(sorted({*own.attributes, *there.attributes})))
+
 
 class RemoteObject(Lookalike):
     """Handle of any object in a nodegroup; the object lives as long as handles of it do.
@@ -72,7 +82,8 @@ class RemoteObject(Lookalike):
     reference : Reference
         Its address, for others.
     release : callable, optional
-        Called once when this handle is gone; must hold no reference to it.
+        Called once when ``target`` is gone, which this handle and its methods share; must hold no
+        reference to it.
     """
 
     def __init__(
@@ -82,7 +93,8 @@ class RemoteObject(Lookalike):
         self._reference = reference
         self._info: ObjectInfo | None = None
         if release is not None:
-            weakref.finalize(self, release).atexit = False
+            # A method that was taken from this handle outlives it: as in ``node.input.connect(...)``.
+            weakref.finalize(target, release).atexit = False
 
     def __repr__(self) -> str:
         return f"<remote {self._reference.type} in {self._reference.where}>"
@@ -108,7 +120,7 @@ class RemoteObject(Lookalike):
 
     @property
     def _methods(self) -> dict[str, MethodInfo]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return {m.name: m for m in self._described().methods}
+        return _by_name(self._described())
 
 
 class RemotePort:
@@ -209,6 +221,10 @@ class _Shown:
 
     def __repr__(self) -> str:
         return self._text
+
+
+def _by_name(info: ObjectInfo) -> dict[str, MethodInfo]:
+    return {m.name: m for m in info.methods}
 
 
 def _key(reference: Reference) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The closed vocabulary of the control protocol, and its envelope.
 
 A message is one msgpack header frame, then one frame per array. Each program decodes only the requests
-it serves: the host those of `HostRequest`, the nodegroup those of `GroupRequest`.
+it serves: the host those of `HostRequest`, the nodegroup those of `GroupRequest`, a manager in a process of
+its own those of `ObjectRequest`.
 """
 
 from __future__ import annotations
@@ -246,9 +247,10 @@ class AnswerFailure(Message, frozen=True, tag="answer_failure"):
     error: ErrorInfo
 
 
-GroupRequest = (
-    Ping | DumpStacks | GroupState | StopAll | Call | Get | Describe | Hold | Release | Answer | AnswerFailure
-)
+ObjectRequest = Call | Get | Describe | Hold | Release | Answer | AnswerFailure
+"""What every program serves whose objects others hold handles of."""
+
+GroupRequest = Ping | DumpStacks | GroupState | StopAll | ObjectRequest
 
 
 # --- what a client serves to its nodegroup, over the connection that it has made

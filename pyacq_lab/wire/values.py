@@ -61,6 +61,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         status.NodeStatus,
         status.GroupStatus,
         status.HostStatus,
+        status.ManagerStatus,
         status.PostMortem,
         status.Usage,
         logs.LogRecord,

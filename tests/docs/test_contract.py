@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import logging
 import os
 import signal
@@ -100,6 +101,32 @@ def test_the_manager_knows_which_node_is_wired_to_which(lab):
     finally:
         lab.here.remove_node(mean)
         lab.there.remove_node(source)
+
+
+def test_the_manager_lives_in_this_process_unless_asked_for_in_one_of_its_own(lab, home):
+    assert isinstance(lab.manager, Manager)
+    with pytest.raises(PyacqError, match="an application has one"):
+        pyacq.create_manager(mode="rpc")
+    script = """if True:
+        import os
+        import psutil
+        import pyacq_lab as pyacq
+        with pyacq.create_manager(mode="rpc") as manager:
+            group = manager.create_nodegroup("g")
+            node = group.create_node("SystemMonitor")
+            node.configure()
+            print(manager.pid != os.getpid(), node.state)
+        print(psutil.pid_exists(manager.pid))
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split()[:2] == ["True", "configured"], done.stderr
+    assert done.stdout.split()[-1] == "False"
+
+
+def test_another_jupyter_client_finds_the_kernel_by_its_connection_file(lab):
+    file = lab.here.kernel_connection_file()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {"shell_port", "key", "curve_publickey"} <= set(json.loads(file.read_text()))
 
 
 def test_a_host_lets_a_manager_connect_and_start_processes(lab):

@@ -73,7 +73,7 @@ def test_a_host_that_is_started_again_says_that_the_nodegroups_are_gone(manager,
 
 def test_the_default_host_is_replaced_when_it_has_died(manager, until) -> None:
     first = manager.default_nodegroup
-    manager._local._process.kill()
+    manager._local.process.kill()
     until(lambda: not manager._local.alive)
     assert manager.default_host is not first.host
     assert manager.default_nodegroup.list_nodes() == []

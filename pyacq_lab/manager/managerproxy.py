@@ -1,0 +1,133 @@
+"""A manager in a process of its own, as the notebook holds it."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from pyacq_lab.errors import ProcessDied, UnknownName
+from pyacq_lab.manager.childprogram import START_TIMEOUT, ChildProgram
+from pyacq_lab.manager.program import Bootstrap, Report
+from pyacq_lab.manager.proxies import make_handle
+from pyacq_lab.manager.server import WHERE
+from pyacq_lab.model.remote import Reference
+from pyacq_lab.model.status import ManagerStatus
+from pyacq_lab.remote.links import Link
+from pyacq_lab.remote.objects import RemoteObject
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.reactor import Reactor
+
+_END_TIMEOUT = 40.0  # a host may take 30 s to end all that a manager has there
+
+
+class ManagerProxy(RemoteObject):
+    """Starts a manager in a process of its own and stands for it.
+
+    It has the public methods and attributes of `Manager`. What those return comes by value where it can
+    travel, else as a handle. What the manager prints (its log) comes out of this process's standard error.
+    The manager's process ends with this one, however this one ends.
+
+    Use `create_manager(mode="rpc")`. Any thread may call.
+
+    Raises
+    ------
+    ProcessDied
+        The manager's process ended before it was ready; the message holds its last words.
+    """
+
+    def __init__(self) -> None:
+        application, client = KeyPair.generate(), KeyPair.generate()
+        bootstrap = msgspec.json.encode(Bootstrap(application.secret, client.public)).decode()
+        self._lock = threading.Lock()
+        self._put_away = False
+        self._reactor = Reactor()
+        self._program = ChildProgram("pyacq_lab.manager", first_words=bootstrap + "\n", on_line=_show)
+        try:
+            report = self._report()
+            self._link = Link(
+                self._reactor,
+                report.endpoint,
+                report.public_key,
+                keys=client,
+                where=WHERE,
+                meet=self._meet,
+                make=partial(make_handle, reactor=self._reactor, keys=application),
+            )
+        except BaseException:
+            self._program.close(0.0)
+            self._reactor.close()
+            raise
+        where = Reference(report.endpoint, report.public_key, "manager", WHERE, "Manager")
+        super().__init__(self._link.target("manager", WHERE), where)
+        atexit.register(self.close)
+        try:
+            self._link.client.wait_connected()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or its process has ended."""
+        return self._put_away or not self._program.alive
+
+    @property
+    def pid(self) -> int:
+        """Id of the manager's process."""
+        return self._program.pid
+
+    def status(self) -> ManagerStatus:
+        """As `Manager.status`."""
+        return self._target.call("status")
+
+    def emergency_stop(self) -> dict[str, list[str]]:
+        """As `Manager.emergency_stop`; waits for no other call."""
+        return self._target.call("emergency_stop")
+
+    def close(self) -> None:
+        """Close the manager with all that it looks after, and end its process; idempotent."""
+        with self._lock:
+            if self._put_away:
+                return
+            self._put_away = True
+        self._program.close(_END_TIMEOUT)
+        self._link.client.fail("this manager is closed: make another with create_manager()")
+        self._link.close()
+        self._reactor.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "<manager: closed>" if self.closed else f"<manager in a process of its own: pid {self.pid}>"
+
+    def _report(self) -> Report:
+        try:
+            return msgspec.json.decode(self._program.first_line(), type=Report)
+        except msgspec.DecodeError:
+            raise ProcessDied(
+                f"the manager's process was not ready within {START_TIMEOUT:g} s; "
+                f"it said: {self._program.last_words}"
+            ) from None
+
+    def _meet(self, reference: Reference) -> Any:
+        if reference.target == "manager":
+            return self
+        raise UnknownName(f"{reference.where} cannot be reached from here")
+
+
+def _show(line: str) -> None:
+    # Looked up at each line: a notebook replaces it.
+    sys.stderr.write(line)
