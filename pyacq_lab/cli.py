@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return _run(arguments)
-    except PyacqError as error:
+    except (PyacqError, OSError) as error:
         sys.stderr.write(f"pyacq-lab {arguments.command}: {error}\n")
         return 1
 

@@ -112,7 +112,8 @@ class RemoteError(PyacqError):
     remote_traceback: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type_name.rpartition('.')[2]}: {self.remote_message} [in {self.where}]"
+        kind = "" if type(self) is not RemoteError else f"{self.type_name.rpartition('.')[2]}: "
+        return f"{kind}{self.remote_message} [in {self.where}]"
 
     def _render_traceback_(self) -> list[str]:
         """Lines shown by IPython instead of the local traceback, which holds only plumbing."""

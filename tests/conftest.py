@@ -15,6 +15,11 @@ SHARED_MEMORY = Path("/dev/shm")
 PATIENCE = 10.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser tests last: the browser's driver leaves an event loop running in this thread."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 def until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Wait until a condition holds; fail where it does not in time."""
     deadline = time.monotonic() + timeout

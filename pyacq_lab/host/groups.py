@@ -171,6 +171,8 @@ class Groups:
     async def stop(self, name: str, grace: float) -> GroupStatus:
         """End a nodegroup and its process tree; harmless where it has ended already."""
         group = self.find(name)
+        if group.process is None and not group.spawned.done():  # on its way: it is ended when it is there
+            await asyncio.wait([group.spawned], timeout=READY_TIMEOUT)
         if group.process is not None and group.ending is None:
             group.state = "ended"
             await group.process.shutdown(grace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,15 @@ from pyacq_lab.manager.remote import gather
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
 
+log = logging.getLogger(__name__)
+
 
 def start(nodes: list[NodeHandle], edges: list[Edge]) -> None:
     """Initialise what is configured, what is read first; then start what is ready, readers first."""
     levels = upstream_first_levels(nodes, edges)
+    for node in nodes:
+        if (state := node.state) not in (State.CONFIGURED, State.READY, State.RUNNING):
+            log.warning("%s is not started: it is %s", node.where, state)
     for level in levels:
         _command("initialize", level, State.CONFIGURED)
     for level in reversed(levels):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pyacq_lab.errors import LifecycleError, ProcessDied, UnknownName
+from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
 from pyacq_lab.manager.connectionfile import ConnectionFile
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
+from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
@@ -152,8 +153,13 @@ class NodeGroupHandle:
         What else its module holds goes along as far as the class uses it; what it imports must be
         installed over there.
         """
-        pickled = node_type if isinstance(node_type, bytes) else pickle_by_value(node_type)
-        return self._target.call("register_node_type", pickled)
+        if isinstance(node_type, bytes):
+            return self._target.call("register_node_type", node_type)
+        if not (isinstance(node_type, type) and issubclass(node_type, Source | Transform | Sink)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"{node_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
+            )
+        return self._target.call("register_node_type", pickle_by_value(node_type))
 
     def start_all_nodes(self) -> None:
         """Start all its nodes; see `Manager.start_all_nodes` for the order."""
@@ -264,6 +270,7 @@ class NodeGroupHandle:
     def close(self, grace: float = 5.0) -> None:
         """Close its nodes and end its process tree within ``grace`` seconds; idempotent."""
         if self.ending:
+            self.host.forget(self)
             return
         status: GroupStatus = self.host.client.call(StopGroup(self.name, grace), grace + 20.0)
         self.mark_ended(status.ending or "ended")

@@ -31,6 +31,7 @@ from pyacq_lab.wire.messages import (
     Pair,
     RenewLease,
     Spawn,
+    StopGroup,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +167,9 @@ class HostHandle:
             if self.client.connected:
                 self.client.call(Goodbye(stop_host), 30.0)
         except PyacqError as error:
-            log.warning("host %s could not be told goodbye: %s", self.name, error)
+            # A host that is told to end may be gone before its answer has left.
+            if not (stop_host and isinstance(error, ProcessDied)):
+                log.warning("host %s could not be told goodbye: %s", self.name, error)
         groups = list(self.groups.values())
         for group in groups:
             group.mark_ended(group.ending or "its host was disconnected")
@@ -188,7 +191,11 @@ class HostHandle:
 
     def spawn(self, request: Spawn) -> Spawned:
         """Have a process started; see `create_nodegroup`."""
-        return self.client.call(request, SPAWN_TIMEOUT)
+        try:
+            return self.client.call(request, SPAWN_TIMEOUT)
+        except KeyboardInterrupt:
+            self.client.request(StopGroup(request.name, 0.0), 30.0)  # nobody would know of it
+            raise
 
     def adopt(self, group: NodeGroupHandle) -> NodeGroupHandle:
         """Take a nodegroup that was started among ours."""

@@ -22,7 +22,9 @@ from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.manager.sigterm import OrderlyEnd
 from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.names import check_name
 from pyacq_lab.model.status import HostStatus, ManagerStatus
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring, split_host_key
@@ -84,6 +86,8 @@ class Manager:
         self._lock = threading.RLock()
         self._last_known: dict[str, HostStatus] = {}
         self.closed = False
+        self._ended = False
+        self._closing = threading.RLock()
         atexit.register(self.close)
         self._orderly_end = OrderlyEnd()
 
@@ -134,6 +138,10 @@ class Manager:
         parse_endpoint(endpoint)
         for host in self._hosts.values():
             if host.endpoint == endpoint and host.client.connected:
+                if key is not None and split_host_key(key)[0] != host.public_key:
+                    raise AuthenticationError(
+                        f"host {host.name!r} at {endpoint} has another key than the one given"
+                    )
                 return host
         public_key, token = self._host_key(endpoint, key)
         host = HostHandle(self, endpoint, public_key, token)
@@ -323,10 +331,13 @@ class Manager:
 
     def close(self) -> None:
         """Close all nodegroups on all hosts, the manager's own host, the log server; idempotent."""
-        with self._lock:
-            if self.closed:
-                return
-            self.closed = True
+        with self._closing:
+            if not self._ended:
+                self.closed = True  # refuses new work; where this is interrupted, the next close goes on
+                self._close()
+                self._ended = True
+
+    def _close(self) -> None:
         for host in self.list_hosts():
             try:
                 host.disconnect(stop_host=self._local is not None and host is self._local_handle)
@@ -343,7 +354,9 @@ class Manager:
     # --- for handles
 
     def free_group_name(self, name: str | None) -> str:
-        """Name for a new nodegroup. Raises ConfigurationError where it is taken."""
+        """Name for a new nodegroup. Raises ConfigurationError where it is none, or taken."""
+        if name is not None:
+            check_name(name, "nodegroup")
         groups = {group.name: group for group in self.list_nodegroups()}
         if name in groups and not groups[name].alive:
             group = groups.pop(name)
@@ -356,8 +369,13 @@ class Manager:
         return name
 
     def free_node_name(self, type_name: str, name: str | None) -> str:
-        """Name for a new node. Raises ConfigurationError where it is taken."""
-        taken = {node: group for group in self.list_nodegroups() for node in group.known_nodes}
+        """Name for a new node. Raises ConfigurationError where it is none, or taken by a living node."""
+        if name is not None:
+            check_name(name, "node")
+        alive = [group for group in self.list_nodegroups() if group.alive]
+        taken = {node: group for group in alive for node in group.known_nodes}
+        if name in taken and taken[name].node_status(name).state is State.CLOSED:
+            taken.pop(name).remove_node(name)
         if name is None:
             return next(n for i in itertools.count(1) if (n := f"{type_name}{i}") not in taken)
         if name in taken:

@@ -7,9 +7,9 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
-from pyacq_lab.errors import EndOfStream, LifecycleError
+from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.roles import Component
@@ -145,6 +145,10 @@ class Node(ABC, Generic[C]):
             raise LifecycleError(
                 f"cannot connect an input of a node that is {self._state}: configure it again, then connect"
             )
+        if policy is not None and policy not in get_args(Policy):
+            raise ConfigurationError(f"policy={policy!r}: wanted {', '.join(get_args(Policy))}")
+        if any(output.address == address for output in self.outputs.values()):
+            raise ConfigurationError(f"node {self.name!r} cannot read itself")
         port.wire = Wire(address, policy or self.default_policy, backfill)
 
     def disconnect(self, name: str) -> None:
@@ -210,6 +214,15 @@ class Node(ABC, Generic[C]):
     def _finish(self) -> None:
         """Say that the run is over. Called by the node's thread, also after a fault."""
 
+    def _checked(self, described: Any) -> Mapping[str, StreamSpec]:
+        """What an author's ``describe`` gave; raises ConfigurationError where that is none."""
+        if isinstance(described, Mapping) and all(isinstance(s, StreamSpec) for s in described.values()):
+            return described
+        kind = self.component_type.__name__
+        raise ConfigurationError(
+            f"{kind}.describe gave {described!r}; wanted {{name of an output: StreamSpec}}"
+        )
+
     def _make_outputs(self, names: list[str]) -> None:
         """Have exactly these outputs; those that stay keep their address."""
         for name in [n for n in self.outputs if n not in names]:
@@ -262,14 +275,14 @@ class Node(ABC, Generic[C]):
 
     def _run(self) -> None:
         with running_node(self.name):
-            fault: Exception | None = None
+            fault: BaseException | None = None
             try:
                 self._open()
                 self._opened.set()
                 self._loop()
             except EndOfStream as end:
                 log.info("node %s came to its end: %s", self.name, end or "nothing more to give")
-            except Exception as error:
+            except BaseException as error:  # an author's sys.exit() is a fault, too
                 fault = error
             for ending in (self._finish, self._current().close):
                 try:

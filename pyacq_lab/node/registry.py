@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
@@ -42,6 +43,9 @@ class Registry:
             raise ConfigurationError(
                 f"{component_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
             )
+        if inspect.isabstract(component_type):
+            lacks = ", ".join(sorted(component_type.__abstractmethods__))
+            raise ConfigurationError(f"{component_type.__name__} is no whole node type: it lacks {lacks}")
         self._types[component_type.__name__] = component_type
         return component_type.__name__
 
@@ -61,6 +65,8 @@ class Registry:
 
     def find(self, name: str) -> type[Component]:
         """Class of a type. Raises UnknownName, with the nearest names."""
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnknownName(f"{name!r} is no name of a node type: known are {', '.join(self.names())}")
         if name not in self._types:
             if name not in BUILT_IN:
                 near = difflib.get_close_matches(name, self.names(), n=1)

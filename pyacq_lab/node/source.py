@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyacq_lab.errors import ConfigurationError, UnknownName
+from pyacq_lab.errors import ConfigurationError, StreamMismatch, UnknownName
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
 from pyacq_lab.model.stream import StreamSpec
@@ -21,7 +21,7 @@ class SourceNode(Node[Source]):
     """Reads a device in its thread and writes what it gives to the outputs."""
 
     def _configured(self, component: Source) -> None:
-        specs = component.describe()
+        specs = self._checked(component.describe())
         if not specs:
             raise ConfigurationError(f"{self.component_type.__name__} has no output with these settings")
         self._make_outputs(list(specs))
@@ -61,6 +61,11 @@ class SourceNode(Node[Source]):
 
     def _emit(self, name: str, got: Any) -> None:
         reading = got if isinstance(got, Reading) else Reading(np.asarray(got))
+        if np.ndim(reading.data) < 1:
+            raise StreamMismatch(
+                f"{self.component_type.__name__}.read gave {got!r}; "
+                "wanted samples, time first, or a Reading, or None"
+            )
         output = self._output(name)
         n_samples = len(reading.data)
         if not self._wait_room(output, n_samples):

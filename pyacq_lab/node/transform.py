@@ -29,7 +29,7 @@ class TransformNode(ReadingNode[Transform]):
         pass  # what a transform needs to know of its inputs comes at initialize
 
     def _initialized(self, specs: Mapping[str, StreamSpec]) -> None:
-        described = self._current().describe(specs)
+        described = self._checked(self._current().describe(specs))
         if set(described) != set(self.outputs):
             raise StreamMismatch(
                 f"{self.component_type.__name__}.describe gave outputs {sorted(described)}, "

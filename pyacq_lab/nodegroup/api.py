@@ -11,6 +11,7 @@ import cloudpickle
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.names import check_name
 from pyacq_lab.model.remote import MethodInfo, NodeInfo
 from pyacq_lab.model.roles import Component, Sink, Source
 from pyacq_lab.model.status import NodeStatus
@@ -48,8 +49,8 @@ class NodeGroupApi:
             The name is taken.
         """
         with self._lock:
-            name = name or self._free_name(type_name)
-            if name in self.nodes:
+            name = self._free_name(type_name) if name is None else check_name(name, "node")
+            if name in self.nodes and self.nodes[name].state is not State.CLOSED:
                 raise ConfigurationError(
                     f"nodegroup {self.name!r} already has a node {name!r}: choose another name"
                 )

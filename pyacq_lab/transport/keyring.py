@@ -127,6 +127,10 @@ def split_host_key(key: str) -> tuple[str, str | None]:
     AuthenticationError
         It is neither 40 nor 80 characters of Z85.
     """
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise AuthenticationError(
+            f"{type(key).__name__} came as a key; wanted text, as `pyacq-lab host` prints"
+        )
     if len(key) not in (40, 80):
         raise AuthenticationError(
             f"a key of {len(key)} characters came; wanted the 40 of the host's public key, or the 80 that "

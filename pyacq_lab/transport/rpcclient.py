@@ -19,13 +19,14 @@ from pyacq_lab.errors import (
     CallTimeout,
     HostUnreachable,
     ProcessDied,
+    ProtocolError,
 )
 from pyacq_lab.transport.interrupts import HeldInterrupts
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
 from pyacq_lab.transport.sockets import client_socket, connect_monitored, listens, parse_endpoint
 from pyacq_lab.wire.calls import CallBook
-from pyacq_lab.wire.errors import rebuild_error
+from pyacq_lab.wire.errors import describe_error, rebuild_error
 from pyacq_lab.wire.messages import (
     Event,
     Failure,
@@ -33,6 +34,7 @@ from pyacq_lab.wire.messages import (
     Reply,
     ServerMessageDecoder,
     encode_request,
+    number_of,
 )
 from pyacq_lab.wire.values import Adopt, Export
 
@@ -314,7 +316,11 @@ class RpcClient:
     # --- who receives: the reactor, or a thread that waits for its answer
 
     def _on_message(self, frames: Frames) -> None:
-        message = self._decoder.decode([f.buffer for f in frames])
+        try:
+            message = self._decoder.decode([f.buffer for f in frames])
+        except ProtocolError as error:
+            # Whoever waits for this answer must not wait for another.
+            message = Failure(number_of(frames[0].buffer), describe_error(error))
         if isinstance(message, _ANSWERS):
             with self._lock:
                 waiter = self._book.resolve(message.id)

@@ -24,6 +24,7 @@ from pyacq_lab.wire.messages import (
     encode_event,
     encode_failure,
     encode_reply,
+    number_of,
 )
 from pyacq_lab.wire.values import Export
 
@@ -218,6 +219,8 @@ class RpcServer:
             request = self._decoder.decode([f.buffer for f in frames[1:]])
         except ProtocolError as error:
             log.warning("ignored a message at %s: %s", self.endpoint, error)
+            if len(frames) > 1 and (number := number_of(frames[1].buffer)):
+                self.fail(routing_id, number, error)
             return
         number = request.id
         try:

@@ -341,6 +341,15 @@ def encode_request(number: int, body: Message, export: Export | None = None) -> 
     return [_encode(Request(number, body))]
 
 
+def number_of(header: Buffer) -> int:
+    """Number of a request or answer that does not decode otherwise; 0 where not even that can be read."""
+    try:
+        parts = msgspec.msgpack.decode(header, type=list[Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return 0
+    return next((part for part in parts[:2] if type(part) is int), 0)
+
+
 def encode_reply(number: int, value: Any, export: Export | None = None) -> list[Any]:
     """Frames of a reply. Raises ProtocolError where the value cannot travel."""
     packer = Packer(export)

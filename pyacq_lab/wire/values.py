@@ -14,6 +14,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -141,6 +142,8 @@ class Packer:
                 if value.dtype.hasobject:
                     raise ProtocolError(f"a numpy scalar of dtype {value.dtype} holds Python objects")
                 return self._ext(Code.SCALAR, [npformat.dtype_to_descr(value.dtype), value.tobytes()])
+            case PurePath():  # a path is text to another machine
+                return str(value)
             case Enum():
                 return self.pack(value.value, depth + 1)
             case complex():
