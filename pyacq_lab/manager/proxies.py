@@ -46,7 +46,7 @@ class NodeGroupProxy(HandleProxy):
 
     def kernel_connection_file(self) -> Path:
         """As `NodeGroupHandle.kernel_connection_file`."""
-        return Path(self._target.call("kernel_connection_file").as_posix())
+        return Path(self._target.call("kernel_connection_file"))  # paths travel as text
 
 
 class OutputProxy(HandleProxy):
