@@ -267,7 +267,7 @@ def either_manager(request, jupyter_home):
 
 
 def test_a_jupyter_client_attaches_by_the_connection_file(either_manager) -> None:
-    group = either_manager.create_nodegroup("for / consoles")
+    group = either_manager.create_nodegroup("for consoles")
     path = group.kernel_connection_file()
     assert group.kernel_connection_file() == path
     assert path.parent == Path(os.environ["JUPYTER_RUNTIME_DIR"])
@@ -282,7 +282,7 @@ def test_a_jupyter_client_attaches_by_the_connection_file(either_manager) -> Non
         said = []
         reply = client.execute_interactive("print(nodegroup.name)", timeout=20, output_hook=said.append)
         assert reply["content"]["status"] == "ok"
-        assert [m["content"]["text"] for m in said if m["msg_type"] == "stream"] == ["for / consoles\n"]
+        assert [m["content"]["text"] for m in said if m["msg_type"] == "stream"] == ["for consoles\n"]
     finally:
         client.stop_channels()
         client.context.destroy(linger=0)
