@@ -16,6 +16,9 @@ from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.streaming import Policy
 
+RUN_TIMEOUT = 7 * 86_400.0
+"""Seconds that a cell may take, unless its call says otherwise."""
+
 
 class HandleProxy(RemoteObject):
     """Handle of a handle in the manager's process: it has the same public methods and attributes.
@@ -35,9 +38,15 @@ class NodeGroupProxy(HandleProxy):
         """As `NodeGroupHandle.register_node_type`; the class is pickled here, where it is defined."""
         return self._target.call("register_node_type", pickle_by_value(node_type))
 
+    def run(
+        self, code: str, on_output: Callable[[dict[str, Any]], None] | None = None, **options: Any
+    ) -> Any:
+        """As `NodeGroupHandle.run`; a cell may take its time, so the usual bound does not hold."""
+        return self._target.call("run", code, on_output, **{"_timeout": RUN_TIMEOUT, **options})
+
     def kernel_connection_file(self) -> Path:
         """As `NodeGroupHandle.kernel_connection_file`."""
-        return Path(self._target.call("kernel_connection_file"))
+        return Path(self._target.call("kernel_connection_file"))  # paths travel as text
 
 
 class OutputProxy(HandleProxy):

@@ -26,19 +26,35 @@ def blocks(page):
             yield "\n" * text.count("\n", 0, match.start("code")) + match["code"]
 
 
-def test_python_of_page(page_with_python, host_program, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def run_page(page, program, replace=lambda code: code):
     namespace = {"__name__": "__main__"}  # as in a notebook: classes that are defined there are sent by value
     try:
-        for code in blocks(page_with_python):
-            here = code.replace(ENDPOINT, host_program.endpoint).replace(KEY, f'key="{host_program.key}"')
-            exec(compile(here, str(page_with_python), "exec"), namespace)
+        for code in blocks(page):
+            here = code.replace(ENDPOINT, program.endpoint).replace(KEY, f'key="{program.key}"')
+            exec(compile(replace(here), str(page), "exec"), namespace)
     finally:
         ipywidgets.Widget.close_all()
         try:
             current_manager().close()
         except PyacqError:
             pass  # the page has closed it, as a good page does
+
+
+def test_python_of_page(page_with_python, host_program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page_with_python, host_program)
+
+
+def test_the_page_on_distributed_nodes_holds_for_a_manager_in_a_process_of_its_own(
+    root, host_program, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    rpc = 'create_manager(mode="rpc")'
+    run_page(
+        root / "docs" / "managing_distributed_nodes.md",
+        host_program,
+        lambda code: code.replace("create_manager()", rpc).replace('create_manager(mode="local")', rpc),
+    )
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/managing_distributed_nodes.md"])

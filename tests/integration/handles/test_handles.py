@@ -264,6 +264,14 @@ def test_dropped_proxies_are_released_over_there(groups, probes, until) -> None:
     until(lambda: exported() == before)
 
 
+def test_a_method_outlives_the_proxy_it_was_taken_from(probes) -> None:
+    probe = probes[0]
+    add = probe.thing(40).add
+    gc.collect()
+    assert add(1) == 41
+    assert probe.thing(50).add(1, _sync="async").result(5) == 51
+
+
 def test_local_functions_can_be_called_from_there(groups) -> None:
     own = [groups[0].host.manager.create_nodegroup() for _ in range(2)]
     for group in own:

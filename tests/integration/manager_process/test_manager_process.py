@@ -242,7 +242,7 @@ def test_nothing_outlives_the_notebook(jupyter_home, until, end) -> None:
         pids = [int(word) for word in script.stdout.readline().split()]
         file = Path(script.stdout.readline().strip())
         assert len(set(pids)) >= 4
-        assert file.exists()
+        assert file.is_file()
         if end == "return":
             script.stdin.close()
         else:
