@@ -150,7 +150,7 @@ def test_an_unplugged_cable_costs_what_the_ring_no_longer_holds_and_nothing_else
     assert (found["lost"] == 0) is lossless
     said = rig.ask("logs()")
     assert any("connection to host b at" in m and "is lost" in m for m in said)
-    assert "host b is connected again" in said
+    until(lambda: "host b is connected again" in rig.ask("logs()"))
     assert found["repr"][1].endswith("connected, 1 nodegroups>")
 
 
