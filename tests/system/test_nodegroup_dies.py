@@ -148,7 +148,9 @@ def test_what_happens_while_the_connection_is_cut_is_told_afterwards(manager, un
     told = []
     on_event, host.client._on_event = host.client._on_event, told.append  # hears, and takes no note
     os.kill(groups[0].pid, signal.SIGKILL)
-    until(lambda: any(e.topic == "post_mortem" for e in told))
+    # The last of the three things that a host says of a death: what is heard later must not hide the others.
+    until(lambda: any(e.topic == "group_state" and e.value.state == "died" for e in told))
+    assert any(e.topic == "post_mortem" for e in told)
     host.client._on_event = on_event
     assert groups[0].alive
     host.client.request(host._hello(), 5.0).result(5)  # as after a lost connection
