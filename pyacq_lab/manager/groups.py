@@ -273,7 +273,9 @@ class NodeGroupHandle:
             self.host.forget(self)
             return
         status: GroupStatus = self.host.client.call(StopGroup(self.name, grace), grace + 20.0)
-        self.mark_ended(status.ending or "ended")
+        # The answer may be heard before the event that tells the same, and nobody hears for us afterwards.
+        found = self._post_mortem or self.host.post_mortem(self.name)
+        self.mark_ended(status.ending or "ended", found)
         self.host.forget(self)
 
     def kill(self) -> None:
