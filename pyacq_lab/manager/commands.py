@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from pyacq_lab.manager.nodes import NodeHandle
-from pyacq_lab.manager.remote import gather
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
 
@@ -46,9 +45,9 @@ def upstream_first_levels(nodes: list[NodeHandle], edges: list[Edge]) -> list[li
 
 
 def _command(command: str, nodes: list[NodeHandle], state: State) -> None:
-    """Give one command to those nodes that are in a state, all at once."""
-    gather([_deferred(node, command) for node in nodes if node.state is state])
-
-
-def _deferred(node: NodeHandle, command: str) -> Callable[[], Any]:
-    return lambda: node.call(command, _sync="async")
+    """Give one command to those nodes that are in a state, all at once; wait for all, then raise an error."""
+    due = [node for node in nodes if node.state is state]
+    futures: list[Future[Any]] = [node.call(command, _sync="async") for node in due]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
