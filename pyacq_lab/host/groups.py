@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyacq_lab.errors import CallTimeout, ConfigurationError, LifecycleError, ProcessDied, UnknownName
+import msgspec
+
+from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.endings import Ending
 from pyacq_lab.kernel.launcher import Launcher, LaunchRequest
 from pyacq_lab.kernel.process import KernelProcess
 from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.model.remote import Spawned
+from pyacq_lab.model.remote import Reachable, Spawned
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.model.status import GroupStatus, PostMortem
-from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.wire.messages import Ready, Spawn
+from pyacq_lab.wire.messages import Spawn
 
 log = logging.getLogger(__name__)
-
-READY_TIMEOUT = 60.0
 
 Notify = Callable[[str, Any], None]
 """Tells the manager something: topic and value."""
@@ -34,7 +33,6 @@ class Group:
 
     name: str
     token: str
-    ready: asyncio.Future[Ready]
     spawned: asyncio.Future[Spawned]
     process: KernelProcess | None = None
     state: str = "starting"
@@ -42,12 +40,11 @@ class Group:
     ending: Ending | None = None
     post_mortem: PostMortem | None = None
     lines: int = 0
-    newborn: KeyPair = field(default_factory=KeyPair.generate)
 
-    def status(self) -> GroupStatus:
-        """Snapshot of the process."""
+    def status(self, measure: bool = True) -> GroupStatus:
+        """Snapshot of the process; to ``measure`` what its tree uses takes some milliseconds."""
         process = self.process
-        alive = process is not None and self.state in ("starting", "running")
+        alive = measure and process is not None and self.state in ("starting", "running")
         return GroupStatus(
             name=self.name,
             pid=0 if process is None else process.pid,
@@ -66,7 +63,7 @@ class Groups:
     launcher : Launcher
         Starts processes.
     bootstrap : callable
-        Gives what a nodegroup must be told, from the request and its newborn key pair.
+        Gives what a nodegroup must be told, from the request.
     clock : Clock
         The host's clock.
     host : str
@@ -78,7 +75,7 @@ class Groups:
     def __init__(
         self,
         launcher: Launcher,
-        bootstrap: Callable[[Spawn, KeyPair], dict[str, Any]],
+        bootstrap: Callable[[Spawn], dict[str, Any]],
         clock: Clock,
         host: str,
         notify: Notify,
@@ -99,15 +96,6 @@ class Groups:
             known = ", ".join(self._groups) or "none"
             raise UnknownName(f"host {self._host!r} has no nodegroup {name!r} (it has: {known})") from None
 
-    def newborn(self, name: str, key: str) -> Group | None:
-        """Group that is starting and reports by this key."""
-        group = self._groups.get(name)
-        return group if group is not None and group.newborn.public == key else None
-
-    def newborn_keys(self) -> set[str]:
-        """Public keys of processes that have not reported yet."""
-        return {g.newborn.public for g in list(self._groups.values()) if not g.ready.done()}
-
     async def spawn(self, request: Spawn, interface: str) -> Spawned:
         """Start a nodegroup; the same request again gives the same answer.
 
@@ -125,8 +113,7 @@ class Groups:
             return await asyncio.shield(there.spawned)
         if there is not None and there.state in ("starting", "running"):
             raise ConfigurationError(f"host {self._host!r} already has a nodegroup {request.name!r}")
-        loop = asyncio.get_running_loop()
-        group = Group(request.name, request.token, loop.create_future(), loop.create_future())
+        group = Group(request.name, request.token, asyncio.get_running_loop().create_future())
         group.spawned.add_done_callback(lambda f: f.cancelled() or f.exception())  # heard by whoever waits
         self._groups[request.name] = group
         try:
@@ -143,7 +130,7 @@ class Groups:
     async def _start(self, group: Group, request: Spawn, interface: str) -> Spawned:
         launch = LaunchRequest(
             name=request.name,
-            bootstrap=self._bootstrap(request, group.newborn),
+            bootstrap=self._bootstrap(request),
             ip=interface,
             python=request.python,
             cwd=request.cwd,
@@ -157,22 +144,16 @@ class Groups:
             on_output=lambda stream, line: self._said(group, stream, line),
             on_exit=lambda ending: self._ended(group, ending),
         )
-        try:
-            ready = await asyncio.wait_for(group.ready, READY_TIMEOUT)
-        except TimeoutError:
-            raise CallTimeout(
-                f"the kernel of nodegroup {group.name!r} started, but did not report to host {self._host!r} "
-                f"within {READY_TIMEOUT:g} s; its last words:\n{_last_words(process.output_tail())}"
-            ) from None
+        there = msgspec.convert(process.report, Reachable)
         group.state = "running"
-        self._notify("group_state", group.status())
-        return Spawned(group.name, process.pid, ready.endpoint, ready.public_key, ready.log_endpoint)
+        self._notify("group_state", group.status(measure=False))
+        return Spawned(group.name, process.pid, there.endpoint, there.public_key, there.log_endpoint)
 
     async def stop(self, name: str, grace: float) -> GroupStatus:
         """End a nodegroup and its process tree; harmless where it has ended already."""
         group = self.find(name)
         if group.process is None and not group.spawned.done():  # on its way: it is ended when it is there
-            await asyncio.wait([group.spawned], timeout=READY_TIMEOUT)
+            await asyncio.wait([group.spawned])  # the launcher gives a start so much time and no more
         if group.process is not None and group.ending is None:
             group.state = "ended"
             await group.process.shutdown(grace)
@@ -208,9 +189,6 @@ class Groups:
 
     def _ended(self, group: Group, ending: Ending) -> None:
         group.ending = ending
-        if not group.ready.done():
-            reason = f"nodegroup {group.name!r} ended before it was ready ({ending.description}); it said:\n"
-            group.ready.set_exception(ProcessDied(reason + _last_words(ending.output)))
         group.post_mortem = PostMortem(
             name=group.name,
             pid=0 if group.process is None else group.process.pid,
@@ -230,7 +208,7 @@ class Groups:
                 f"nodegroup {group.name} died: {ending.description}",
                 traceback="\n".join(ending.output),
             )
-        self._notify("group_state", group.status())
+        self._notify("group_state", group.status(measure=False))
 
     def _tell(self, group: Group, level: int, message: str, stream: str = "log", traceback: str = "") -> None:
         record = LogRecord(
@@ -248,7 +226,3 @@ class Groups:
         )
         group.lines += 1
         self._notify("log", record)
-
-
-def _last_words(lines: Sequence[str]) -> str:
-    return "\n".join(lines[-20:]) or "(it wrote nothing)"

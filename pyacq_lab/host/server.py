@@ -38,10 +38,8 @@ from pyacq_lab.wire.messages import (
     KeptLogs,
     KernelConnection,
     ListGroups,
-    NewbornRequest,
     Pair,
     Ping,
-    Ready,
     RenewLease,
     SignalGroup,
     Spawn,
@@ -114,15 +112,6 @@ class HostServer:
         await self._launcher.start()
 
     def _listen(self) -> None:
-        self._births = RpcServer(
-            self._reactor,
-            "tcp://127.0.0.1:0",
-            keys=self._keys,
-            allow=lambda key: any(key in a.groups.newborn_keys() for a in list(self._applications.values())),
-            vocabulary=NewbornRequest,
-            handler=self._on_birth,
-            where=f"host {self.name}",
-        )
         self._server = RpcServer(
             self._reactor,
             self._wanted,
@@ -169,7 +158,6 @@ class HostServer:
         """End all nodegroups and stop listening."""
         await asyncio.gather(*(a.groups.close() for a in self._applications.values()), *self._dismissals)
         self._server.close()
-        self._births.close()
         await self._launcher.close()
         await asyncio.to_thread(self._reactor.close)
         self._folder.remove()
@@ -185,19 +173,7 @@ class HostServer:
             return self._clock.now_ns()
         return asyncio.run_coroutine_threadsafe(self._serve_one(message, peer), self._loop)
 
-    def _on_birth(self, message: Any, peer: Peer) -> Any | Future[Any]:
-        return asyncio.run_coroutine_threadsafe(self._born(message, peer), self._loop)
-
     # --- the event loop
-
-    async def _born(self, message: Ready | Ping, peer: Peer) -> None:
-        if isinstance(message, Ready):
-            for application in self._applications.values():
-                group = application.groups.newborn(message.name, peer.key)
-                if group is not None and not group.ready.done():
-                    group.ready.set_result(message)
-                    return
-        raise UnknownName(f"host {self.name!r} waits for no such process")
 
     async def _serve_one(self, message: Any, peer: Peer) -> Any:
         if isinstance(message, Pair):
@@ -301,15 +277,12 @@ class HostServer:
                 return application
         raise LifecycleError(f"host {self.name!r} does not know this manager: say Hello first")
 
-    def _bootstrap(self, request: Spawn, newborn: KeyPair) -> dict[str, Any]:
+    def _bootstrap(self, request: Spawn) -> dict[str, Any]:
         return {
             "host": self.name,
             "name": request.name,
             "interface": self._interface,
             "application_secret": request.application_secret,
-            "newborn_secret": newborn.secret,
-            "report_endpoint": self._births.endpoint,
-            "report_key": self._keys.public,
             "anchor_ns": self._clock.anchor_ns,
         }
 

@@ -1,7 +1,8 @@
 """The first steps of every nodegroup process, forked or fresh, until its program takes over.
 
 The host writes one line of JSON to the process's stdin and then keeps that pipe open: secrets are on no
-command line and in no environment, and the end of the pipe is the end of the host.
+command line and in no environment, and the end of the pipe is the end of the host. The program answers by
+a file beside the connection file, in the host's folder that this user alone can enter.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyacq_lab.kernel.hostwatch import HostWatch
+
+_ROOM = 512
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,25 @@ class Launched:
     bootstrap: dict[str, Any]
     host: HostWatch
 
+    def report(self, told: dict[str, Any]) -> None:
+        """Say that the kernel has bound its ports, and what else the host must know; called once, any thread.
+
+        Parameters
+        ----------
+        told : dict
+            JSON-plain values; `pyacq_lab.kernel.process.KernelProcess.report` over there.
+        """
+        path = report_file(self.connection_file)
+        half = path.with_suffix(".half")
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(told, file)
+        half.replace(path)  # the host sees all of it or nothing
+
+
+def report_file(connection_file: str | Path) -> Path:
+    """File by which a process reports to its host."""
+    return Path(connection_file).with_suffix(".report")
+
 
 def main() -> None:
     """Read the request, run its program, end the process; never returns."""
@@ -51,6 +74,7 @@ def main() -> None:
     pipe = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
+    _make_room(nothing)
     os.close(nothing)
     host = HostWatch(pipe)
     code = 1
@@ -62,6 +86,17 @@ def main() -> None:
         traceback.print_exc(file=sys.__stderr__)
     finally:
         _leave(code, host)
+
+
+def _make_room(fd: int) -> None:
+    """Have room for many descriptors before there are threads.
+
+    Linux enlarges the table of descriptors when the 65th is opened, and where threads share it that waits
+    10 to 20 ms for all processors first (``expand_fdtable`` in fs/file.c): a third of a start.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # the user may have fewer; then it is as slow as it was
+            os.close(os.dup2(fd, _ROOM - 1))
 
 
 def _run(pipe: int, host: HostWatch) -> int:
@@ -79,9 +114,10 @@ def _run(pipe: int, host: HostWatch) -> int:
     try:
         return _find(request["program"])(launched)
     finally:
-        # The host removes it, too; this one is for a host that is gone.
-        with contextlib.suppress(OSError):
-            os.unlink(launched.connection_file)
+        # The host removes them, too; this is for a host that is gone.
+        for path in (Path(launched.connection_file), report_file(launched.connection_file)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _read_line(fd: int) -> bytes:

@@ -69,12 +69,12 @@ class Launcher:
     program : str
         What every process runs, as ``"module:function"``; see `pyacq_lab.kernel.child.Launched`.
     preload : sequence of str
-        Modules that the template imports beside ipykernel.
+        What the template imports or calls beside ipykernel; see `pyacq_lab.kernel.template.preload`.
     use_template : bool
         False: always start fresh interpreters. Where the system cannot fork well (Windows, macOS,
         Linux before 5.3) this is so in any case.
     start_timeout : float
-        Seconds within which a kernel must have bound its ports.
+        Seconds within which a nodegroup must have reported that it is ready.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Launcher:
             await self._nursery.start()
 
     async def launch(self, request: LaunchRequest, *, on_output: OnOutput, on_exit: OnExit) -> KernelProcess:
-        """Launch a nodegroup; returns when its kernel has bound its ports.
+        """Launch a nodegroup; returns when it has reported that it is ready.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Launcher:
         ProcessDied
             The process ended while it was starting; the message holds its last words.
         CallTimeout
-            It did not bind its ports in time, and was killed.
+            It was not ready in time, and was killed.
         ConfigurationError
             There is no such interpreter or folder, or the bootstrap is not plain data.
         LifecycleError
@@ -147,6 +147,7 @@ class Launcher:
             env = {**os.environ, **request.env}
             async with asyncio.timeout(self._start_timeout):
                 await manager.start_kernel(env=env, cwd=request.cwd)
+            process.report = provisioner.report
         except BaseException as error:
             await self._clear_up(process, pipes, manager, error)
             raise
@@ -247,7 +248,7 @@ class Launcher:
             ) from None
         if isinstance(error, TimeoutError):
             raise CallTimeout(
-                f"nodegroup {process.name!r} did not bind its ports within {self._start_timeout:g} s and was "
+                f"nodegroup {process.name!r} was not ready within {self._start_timeout:g} s and was "
                 f"killed; its last words:\n{last_words}"
             ) from None
 

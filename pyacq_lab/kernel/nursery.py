@@ -22,11 +22,15 @@ logger = logging.getLogger(__name__)
 
 _ALWAYS = (
     "pyacq_lab.kernel.app",
+    "pyacq_lab.kernel.shim:warm_up",
     "psutil",
     # What a kernel imports by the way while it starts.
     "IPython.core.completerlib",
     "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
     "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
     "tornado.platform.asyncio",
     "unicodedata",
 )
@@ -78,7 +82,7 @@ class Nursery:
     Parameters
     ----------
     preload : sequence of str
-        Modules that the template imports.
+        What the template imports or calls; see `pyacq_lab.kernel.template.preload`.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:

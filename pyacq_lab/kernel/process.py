@@ -45,6 +45,8 @@ class KernelProcess:
         Jupyter's connection file, mode 0600; removed at the end.
     ending : Ending or None
         How it ended; None while it runs.
+    report : dict
+        What its program reported when it was ready; see `pyacq_lab.kernel.child.Launched.report`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class KernelProcess:
         self.pid = 0
         self.connection_file = Path(manager.connection_file)
         self.ending: Ending | None = None
+        self.report: dict[str, Any] = {}
         self._manager = manager
         self._pipes = pipes
         self._on_output = on_output

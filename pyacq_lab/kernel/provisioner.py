@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
-import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,14 +16,15 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.paths import secure_write
 
 from pyacq_lab.errors import ProcessDied
+from pyacq_lab.kernel.child import report_file
 from pyacq_lab.kernel.spawned import Child
 from pyacq_lab.transport.keys import KeyPair
 
 Bearer = Callable[[list[str], Mapping[str, str], str | None], Awaitable[Child]]
 """Starts a process: ``await bearer(command, env, cwd)``."""
 
-_PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
-_POLL = 0.005
+_POLL = 0.002
+_start_kernel: Any = inspect.unwrap(AsyncKernelManager._async_start_kernel)  # noqa: SLF001
 
 
 class GroupSpecs(KernelSpecManager):
@@ -51,6 +52,10 @@ class GroupKernelManager(AsyncKernelManager):
     between. Here the file names port 0 everywhere, the kernel binds and writes the real ports back.
     """
 
+    async def start_kernel(self, **kwargs: Any) -> None:
+        """Start the process and wait for its report; without the 10 ms that upstream sleeps for its tests."""
+        await _start_kernel(self, **kwargs)
+
     def write_connection_file(self, **kwargs: Any) -> None:
         """Write the connection file, mode 0600, without ports."""
         info: dict[str, Any] = {
@@ -62,18 +67,25 @@ class GroupKernelManager(AsyncKernelManager):
             json.dump(info, file)
 
     def cleanup_connection_file(self) -> None:
-        """Remove the connection file."""
+        """Remove the connection file, and the report beside it."""
         Path(self.connection_file).unlink(missing_ok=True)
+        report_file(self.connection_file).unlink(missing_ok=True)
 
 
 class GroupProvisioner(KernelProvisionerBase):
     """Starts the process by what it is given (a fork of the template or a fresh interpreter).
 
     Called by the kernel manager, in the event loop's thread.
+
+    Attributes
+    ----------
+    report : dict
+        What the process reported when it was ready; see `pyacq_lab.kernel.child.Launched.report`.
     """
 
     bearer: Bearer
     child: Child | None = None
+    report: dict[str, Any]
 
     @property
     def has_process(self) -> bool:
@@ -89,7 +101,7 @@ class GroupProvisioner(KernelProvisionerBase):
         return await super().pre_launch(cmd=manager.format_kernel_cmd(), **kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        """Start the process and wait until it has bound its ports.
+        """Start the process and wait until it has reported that its ports are bound.
 
         Raises
         ------
@@ -97,29 +109,25 @@ class GroupProvisioner(KernelProvisionerBase):
             It ended before that.
         """
         self.child = await self.bearer(cmd, kwargs["env"], kwargs.get("cwd"))
-        self.manager.load_connection_info(await self._bound_ports(self.child))
+        self.report = await self._reported(self.child)
+        # The kernel has written the ports that it bound before its program reported.
+        self.manager.load_connection_info(json.loads(Path(self.manager.connection_file).read_text()))
         self.connection_info = self.manager.get_connection_info()
         return self.connection_info
 
-    async def _bound_ports(self, child: Child) -> Any:
-        path = self.manager.connection_file
-        seen: tuple[int, int] | None = None
+    async def _reported(self, child: Child) -> dict[str, Any]:
+        path = report_file(self.manager.connection_file)
         while True:
             # Files cannot be waited for without polling; a stat costs a microsecond.
             await asyncio.wait([child.ended], timeout=_POLL)
             if child.ended.done():
                 raise ProcessDied("the process ended before it had bound its ports")
-            now = _stamp(path)
-            if now is None or now == seen:
-                continue
-            seen = now
             try:
-                info = json.loads(Path(path).read_text())
-            except (FileNotFoundError, ValueError):
-                seen = None  # it is being written at this very moment
+                report = json.loads(path.read_text())
+            except FileNotFoundError:
                 continue
-            if all(info.get(name, 0) > 0 for name in _PORTS):
-                return info
+            path.unlink()
+            return report
 
     async def poll(self) -> int | None:
         """None while the process runs, else what `subprocess` would call its return code."""
@@ -156,14 +164,6 @@ class GroupProvisioner(KernelProvisionerBase):
         if not isinstance(self.parent, GroupKernelManager):
             raise TypeError(f"{self.parent!r} came as a provisioner's parent; wanted a GroupKernelManager")
         return self.parent
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 def _returncode(child: Child) -> int:

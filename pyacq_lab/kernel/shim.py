@@ -23,6 +23,7 @@ from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 from traitlets import Any as AnyTrait
 from traitlets import Type
+from traitlets.config import Config
 
 from pyacq_lab.kernel.prints import PrintLines
 
@@ -105,6 +106,11 @@ class GroupShell(ZMQInteractiveShell):
     """The shell of a nodegroup."""
 
     display_pub_class = Type(CellDisplayPublisher)
+
+
+def warm_up() -> None:
+    """Make a shell once and let it go: it fills caches of traitlets and re, which forks share."""
+    GroupShell(config=Config(HistoryManager={"enabled": False}))
 
 
 class GroupKernel(IPythonKernel):

@@ -8,7 +8,7 @@ It talks to its host over an inherited socket pair (``SOCK_SEQPACKET``: one JSON
 =================================== ==========================================================
 ``["fork", ticket]`` + 3 fds        in: fork a child with these as its stdin, stdout, stderr
 ``["reap", pid]``                   in: the host has seen the end of this child; free its pid
-``["ready", troubles]``             out, once: preloaded, with one line for each import that failed
+``["ready", troubles]``             out, once: preloaded, with one line for each thing that failed
 ``["born", ticket, pid]``           out
 ``["unborn", ticket, why]``         out: the fork failed
 ``["ended", pid, code, signal]``    out, at once
@@ -35,12 +35,18 @@ from pyacq_lab.kernel import child
 from pyacq_lab.kernel.spawned import exit_status
 
 
-def preload(modules: Iterable[str]) -> list[str]:
-    """Import modules; one line of words for each that fails: its nodegroups will say it in full."""
+def preload(names: Iterable[str]) -> list[str]:
+    """Import modules, and call what is named ``module:function``; one line of words for each that fails.
+
+    The nodegroups that need it will say it in full.
+    """
     troubles: list[str] = []
-    for name in modules:
+    for name in names:
+        module, _, function = name.partition(":")
         try:
-            importlib.import_module(name)
+            found = importlib.import_module(module)
+            if function:
+                getattr(found, function)()
         except Exception as error:
             troubles.append(f"{name}: {type(error).__name__}: {error}")
     return troubles
@@ -123,12 +129,12 @@ class Template:
 
 
 def main() -> None:
-    """Run as ``python -m pyacq_lab.kernel.template FD MODULE...``."""
+    """Run as ``python -m pyacq_lab.kernel.template FD NAME...``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the host's terminal is the host's business
-    fd, *modules = sys.argv[1:]
+    fd, *names = sys.argv[1:]
     host = socket.socket(fileno=int(fd))
     host.set_inheritable(False)
-    troubles = preload(modules)
+    troubles = preload(names)
     # From Python 3.12 a fork beside any thread warns; OpenBLAS's workers stop at fork and start again.
     warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
     gc.collect()

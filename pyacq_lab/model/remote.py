@@ -40,6 +40,14 @@ class Welcome(msgspec.Struct, frozen=True):
     packages: dict[str, str] = {}
 
 
+class Reachable(msgspec.Struct, frozen=True):
+    """What a nodegroup reports when it is ready: where it listens, and the key it proves there."""
+
+    endpoint: str
+    public_key: str
+    log_endpoint: str
+
+
 class Spawned(msgspec.Struct, frozen=True):
     """A host's answer to `Spawn`: where the nodegroup is."""
 

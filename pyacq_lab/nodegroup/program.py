@@ -10,6 +10,7 @@ import msgspec
 
 from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
+from pyacq_lab.model.remote import Reachable
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.nodegroup.api import NodeGroupApi
 from pyacq_lab.nodegroup.neighbours import Neighbours
@@ -21,8 +22,8 @@ from pyacq_lab.transport.logs import LogOrigin
 from pyacq_lab.transport.logship import LogShipper
 from pyacq_lab.transport.logsocket import open_log_socket
 from pyacq_lab.transport.reactor import Reactor
-from pyacq_lab.transport.rpc import RpcClient, RpcServer
-from pyacq_lab.wire.messages import GroupRequest, Ready
+from pyacq_lab.transport.rpc import RpcServer
+from pyacq_lab.wire.messages import GroupRequest
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,6 @@ class Bootstrap(msgspec.Struct, frozen=True):
         IP address at which the nodegroup's sockets listen.
     application_secret : str
         Secret half of the key pair that the application's processes know each other by.
-    newborn_secret : str
-        Secret half of the key pair by which this process reports to its host.
-    report_endpoint, report_key : str
-        Where it reports, and the key that the host proves there.
     anchor_ns : int
         The host's clock; see `transport.clock.SystemClock`.
     """
@@ -55,9 +52,6 @@ class Bootstrap(msgspec.Struct, frozen=True):
     name: str
     interface: str
     application_secret: str
-    newborn_secret: str
-    report_endpoint: str
-    report_key: str
     anchor_ns: int
 
 
@@ -95,21 +89,10 @@ class NodeGroupProgram:
         )
         self.handler.serve(self.server)
 
-    def report(self) -> None:
-        """Tell the host where to be reached."""
-        b = self.bootstrap
-        client = RpcClient(
-            self.reactor,
-            b.report_endpoint,
-            b.report_key,
-            keys=KeyPair.from_secret(b.newborn_secret),
-            where=f"host {b.host}",
-        )
-        try:
-            client.wait_connected()
-            client.call(Ready(b.name, self.server.endpoint, self.keys.public, self.log_endpoint))
-        finally:
-            client.close()
+    @property
+    def reachable(self) -> Reachable:
+        """Where it listens."""
+        return Reachable(self.server.endpoint, self.keys.public, self.log_endpoint)
 
     def print_line(self, stream: str, text: str, in_cell: bool) -> None:
         """Send a printed line to the log server; any thread."""
@@ -139,7 +122,7 @@ def main(launched: Launched) -> int:
         launched.connection_file,
         namespace=namespace,
         banner=f"nodegroup {program.bootstrap.name} on {program.bootstrap.host}",
-        on_started=program.report,
+        on_started=lambda: launched.report(msgspec.to_builtins(program.reachable)),
         on_print=program.print_line,
         on_closing=program.close,
     )

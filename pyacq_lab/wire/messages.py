@@ -164,20 +164,6 @@ HostRequest = (
 )
 
 
-# --- what a host serves to the processes it has just started
-
-
-class Ready(Message, frozen=True, tag="ready"):
-    """Say where a new nodegroup can be reached."""
-
-    name: str
-    endpoint: str
-    public_key: str
-    log_endpoint: str
-
-
-NewbornRequest = Ready | Ping
-
 # --- what a nodegroup serves: the control lane never runs user code and never waits for it
 
 

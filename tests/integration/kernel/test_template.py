@@ -122,6 +122,7 @@ def test_a_template_that_cannot_import_still_serves(in_lab: Any, caplog: pytest.
 def test_the_first_launch_waits_for_the_template_and_frees_what_it_took(in_lab: Any) -> None:
     async def scenario(lab: Any) -> None:
         group = await lab.launch()
+        await (await lab.launch("first")).process.shutdown(10)  # by then ZeroMQ has connected to `group`, too
         open_before = psutil.Process().num_fds()
         template = psutil.Process(lab.launcher.template_pid)
         fds_before = template.num_fds()

@@ -23,11 +23,16 @@ def main(launched: Launched) -> int:
         threading.Event().wait()  # never ready
     if "fail" in launched.bootstrap:
         raise RuntimeError(launched.bootstrap["fail"])
+
+    def started() -> None:
+        note("started")
+        launched.report({"tiny": True})
+
     return run_kernel(
         launched.connection_file,
         namespace={"launched": launched, "note": note, "threading": threading, "os": os},
         banner=f"nodegroup {launched.name}",
-        on_started=lambda: note("started"),
+        on_started=started,
         on_print=lambda stream, line, in_cell: note("print", stream, int(in_cell), line),
         on_closing=lambda: note("closing"),
     )
