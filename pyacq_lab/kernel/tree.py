@@ -6,12 +6,30 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
 from pyacq_lab.model.status import Usage
 
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+
+
+_CHILDREN = Path("/proc/self/task").joinpath(str(os.getpid()), "children").exists()
+"""Whether Linux tells the children of a process (``CONFIG_PROC_CHILDREN``)."""
+
+
+def _all_children(process: psutil.Process) -> list[int]:
+    return [child.pid for child in process.children()]
+
+
+def _children(process: psutil.Process) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has just ended
+                found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 class ProcessTree:
@@ -25,21 +43,31 @@ class ProcessTree:
         self.pid = pid
         self._known: dict[int, psutil.Process] = {}
 
-    def members(self) -> list[psutil.Process]:
-        """The process and all its living descendants."""
-        try:
-            root = self._known.get(self.pid) or psutil.Process(self.pid)
-            found = [root, *root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            found = []
+    def members(self, *, quickly: bool = False) -> list[psutil.Process]:
+        """The process and all its living descendants.
+
+        ``quickly`` takes no look at all processes of the machine, and may miss one while others come and go.
+        """
+        children = _children if quickly and _CHILDREN else _all_children
         # psutil counts CPU time between two questions to the same object: keep the objects.
-        self._known = {p.pid: self._known.get(p.pid, p) for p in found}
-        return list(self._known.values())
+        known: dict[int, psutil.Process] = {}
+        waiting = [self.pid]
+        while waiting:
+            pid = waiting.pop()
+            if pid in known:
+                continue
+            with contextlib.suppress(*_GONE):
+                process = self._known.get(pid)
+                # One who is known may be gone, and its number another's.
+                known[pid] = process if process is not None and process.is_running() else psutil.Process(pid)
+                waiting += children(known[pid])
+        self._known = known
+        return list(known.values())
 
     def usage(self) -> Usage:
         """What all of it uses; the CPU time since the last question."""
         cpu, rss, n_threads = 0.0, 0, 0
-        for process in self.members():
+        for process in self.members(quickly=True):
             with contextlib.suppress(*_GONE, psutil.AccessDenied), process.oneshot():
                 cpu += process.cpu_percent()
                 rss += process.memory_info().rss

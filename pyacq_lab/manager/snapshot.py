@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -11,27 +12,47 @@ from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.status import HostStatus, ManagerStatus, NodeStatus
+from pyacq_lab.transport.rpc import RpcClient
+from pyacq_lab.wire.messages import DescribeHost, GroupState, Message
+
+_PATIENCE = 5.0
+"""Seconds that all have to answer."""
 
 
 def status(hosts: list[HostHandle], last_known: dict[str, HostStatus], now_ns: int) -> ManagerStatus:
-    """Ask all hosts and nodegroups; ``last_known`` stands in for hosts that do not answer, and is updated."""
+    """Ask all hosts and nodegroups at once.
+
+    ``last_known`` stands in for hosts that do not answer, and is updated.
+    """
     described: list[HostStatus] = []
     nodes: dict[str, tuple[NodeStatus, ...]] = {}
     unreachable: dict[str, str] = {}
-    for host in hosts:
+    of_hosts = [_ask(host.client, DescribeHost()) for host in hosts]
+    groups = [group for host in hosts for group in list(host.groups.values())]
+    of_groups = [_ask(group.client, GroupState()) if group.alive else None for group in groups]
+    for host, answer in zip(hosts, of_hosts, strict=True):
         try:
-            last_known[host.name] = host.status()
+            last_known[host.name] = answer.result()
         except PyacqError as error:
             unreachable[host.name] = str(error)
         known = last_known.get(host.name) or HostStatus(name=host.name, endpoint=host.endpoint)
         # A host names itself; two of one name are told apart by the manager.
         described.append(msgspec.structs.replace(known, name=host.name))
-        for group in list(host.groups.values()):
-            try:
-                nodes[group.name] = tuple(group.statuses()) if group.alive else ()
-            except PyacqError as error:
-                unreachable[group.where] = str(error)
+    for group, answer in zip(groups, of_groups, strict=True):
+        try:
+            nodes[group.name] = () if answer is None else tuple(answer.result())
+        except PyacqError as error:
+            unreachable[group.where] = str(error)
     return ManagerStatus(time_ns=now_ns, hosts=tuple(described), nodes=nodes, unreachable=unreachable)
+
+
+def _ask(client: RpcClient, message: Message) -> Future[Any]:
+    try:
+        return client.request(message, _PATIENCE)
+    except PyacqError as error:
+        refused: Future[Any] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 def graph(groups: list[NodeGroupHandle], edges: list[Edge]) -> dict[str, Any]:

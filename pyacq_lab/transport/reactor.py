@@ -110,7 +110,7 @@ class Reactor:
 
     def in_thread(self) -> bool:
         """Whether the calling thread is the reactor's, which must never wait."""
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._thread.ident
 
     def close(self) -> None:
         """End the thread, all sockets and the context; idempotent; not from the reactor's own thread."""
