@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyacq_lab.errors import UnknownName
+from pyacq_lab.errors import LifecycleError, PyacqError, UnknownName
 from pyacq_lab.model.remote import ObjectInfo, Reference
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.nodegroup.api import NodeGroupApi
@@ -78,6 +78,17 @@ class GroupServer(ObjectServer):
         if isinstance(name, str) and self._api.nodes.get(name) is value:
             return Reference("", "", f"node:{name}", f"{self.where}/{name}", value.component_type.__name__)
         return None
+
+    def lacking(self, target: str, method: str) -> PyacqError:
+        """A node that is not configured has no component yet, so nothing that its class offers."""
+        kind, _, name = target.partition(":")
+        node = self._api.node(name) if kind == "node" else None
+        if node is None or node.component is not None:
+            return super().lacking(target, method)
+        return LifecycleError(
+            f"cannot call {method} of a {node.state} node: its {node.component_type.__name__} is made by "
+            "configure(), so configure it first"
+        )
 
     def place(self, target: str) -> str:
         """Nodes are known by their names."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pyacq_lab.errors import UnknownName
+from pyacq_lab.errors import PyacqError, UnknownName
 from pyacq_lab.model.remote import ObjectInfo, Reference
 from pyacq_lab.remote.callbacks import Callbacks
 from pyacq_lab.remote.calls import current_chain
@@ -117,6 +117,12 @@ class ObjectServer:
             self._departed.append((time.monotonic(), value))
         return reference
 
+    def lacking(self, target: str, method: str) -> PyacqError:
+        """Error for a target that has no such public method (now)."""
+        return UnknownName(
+            f"{target} has no public method {method!r}; see dir() of its handle for what it has"
+        )
+
     def lane(self, target: str, name: str) -> str:
         """Lane in which a method or attribute of a target waits for its turn."""
         return target
@@ -177,9 +183,7 @@ class ObjectServer:
             found = None if method.startswith("_") else getattr(owner, method, None)
             if callable(found):
                 return found(*args, **kwargs)
-        raise UnknownName(
-            f"{target} has no public method {method!r}; see dir() of its handle for what it has"
-        )
+        raise self.lacking(target, method)
 
     def _get(self, find: Callable[[], list[Any]], target: str, name: str) -> Any:
         for owner in reversed(find()):

@@ -34,6 +34,7 @@ from pyacq_lab.wire.messages import (
     Reply,
     ServerMessageDecoder,
     encode_request,
+    name_of,
     number_of,
 )
 from pyacq_lab.wire.values import Adopt, Export
@@ -252,7 +253,7 @@ class RpcClient:
             while not waiter.done:  # another thread receives, or Ctrl-C came to nothing
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise CallTimeout(f"{self.where} did not answer within {timeout:g} s")
+                    raise CallTimeout(f"{self.where} did not answer {name_of(message)} within {timeout:g} s")
                 waiter.wait(left)
         finally:
             if not waiter.done:

@@ -327,6 +327,14 @@ def encode_request(number: int, body: Message, export: Export | None = None) -> 
     return [_encode(Request(number, body))]
 
 
+def name_of(body: Message) -> str:
+    """How people know a request: ``amp.configure`` for a call of a node's method, else its kind."""
+    if isinstance(body, Call | Get):
+        name = body.method if isinstance(body, Call) else body.name
+        return f"{body.target.removeprefix('node:')}.{name}"
+    return type(body).__name__
+
+
 def number_of(header: Buffer) -> int:
     """Number of a request or answer that does not decode otherwise; 0 where not even that can be read."""
     try:

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from pyacq_lab.errors import CallTimeout, ConfigurationError, ProcessDied, RemoteError, UnknownName
+from pyacq_lab.errors import (
+    CallTimeout,
+    ConfigurationError,
+    LifecycleError,
+    ProcessDied,
+    RemoteError,
+    UnknownName,
+)
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.manager import Manager
 from pyacq_lab.model.roles import Source
@@ -135,6 +142,17 @@ def probes(groups) -> Iterator[list[Any]]:
         probe.group.remove_node(probe)
 
 
+def test_what_a_node_offers_once_it_is_configured_is_refused_by_that_name_before(groups) -> None:
+    node = groups[0].create_node("Probe")
+    try:
+        with pytest.raises(LifecycleError, match=r"cannot call echo of a created node.*configure it first"):
+            node.echo(1)
+        node.configure()
+        assert node.echo(1) == 1
+    finally:
+        groups[0].remove_node(node)
+
+
 def test_a_class_of_this_file_runs_there_with_its_settings(probes) -> None:
     assert probes[0].scaled_gain == 2.0 * SCALE
     with pytest.raises(ConfigurationError, match="gain=-1"):
@@ -184,7 +202,7 @@ def test_three_ways_to_call(probes, until) -> None:
     assert probe.echo(5, _sync="off") is None
     with pytest.raises(ConfigurationError, match="_sync='maybe'"):
         probe.echo(5, _sync="maybe")
-    with pytest.raises(CallTimeout):
+    with pytest.raises(CallTimeout, match=r"did not answer \w+\.nap within"):
         probe.nap("0.5", _timeout=0.05)
 
     async def gather() -> list[int]:
