@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import psutil
 
+from pyacq_lab.kernel.tree import kill_but_trackers, session
+
 
 class HostWatch:
     """Waits for the end of the host's pipe in a thread of its own.
@@ -64,15 +66,18 @@ class HostWatch:
             traceback.print_exc()
 
     def take_session_along(self) -> None:
-        """Kill all descendants and this process's group, itself included, if no host is left to do it."""
+        """Kill all descendants and this process's session, itself included, if no host is left to do it.
+
+        What releases their shared memory is spared: it ends by itself after this process.
+        """
         if not self.gone or self.outlive:
             return
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-        if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
-            os.killpg(0, signal.SIGKILL)
+        me = psutil.Process()
+        for _ in range(2):  # the second time what was being started the first time
+            with contextlib.suppress(psutil.Error):
+                kill_but_trackers({*me.children(recursive=True), *session(me.pid)} - {me})
+        if hasattr(signal, "SIGKILL"):
+            os.kill(me.pid, signal.SIGKILL)
 
     def _kill_later(self) -> None:
         time.sleep(self.grace)

@@ -13,6 +13,8 @@ import psutil
 from pyacq_lab.model.status import Usage
 
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+_TRACKER_TIME = 0.5
+"""Seconds for which trackers of shared memory are waited for."""
 
 
 _CHILDREN = Path("/proc/self/task").joinpath(str(os.getpid()), "children").exists()
@@ -82,20 +84,39 @@ class ProcessTree:
         also : iterable of psutil.Process
             Descendants seen earlier, which may have lost their parent meanwhile.
         """
-        doomed = [*also, *self.members()]
+        doomed = {*also, *self.members(), *session(self.pid)}
+        trackers = kill_but_trackers(doomed)
+        if trackers:
+            psutil.wait_procs(trackers, timeout=_TRACKER_TIME)
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        for process in doomed:
+        for process in {*trackers, *session(self.pid)}:  # also what was started in the meantime
             with contextlib.suppress(*_GONE, psutil.AccessDenied):
                 process.kill()
-        self._kill_session()
 
-    def _kill_session(self) -> None:
-        """Kill the members of the session: it outlives the links from parent to child."""
-        if not hasattr(os, "getsid"):
-            return
-        for pid in psutil.pids():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.getsid(pid) == self.pid:
-                    os.kill(pid, signal.SIGKILL)
+
+def session(pid: int) -> set[psutil.Process]:
+    """Members of the session of a process: it outlives the links from parent to child."""
+    found: set[psutil.Process] = set()
+    if hasattr(os, "getsid"):
+        for member in psutil.pids():
+            with contextlib.suppress(ProcessLookupError, PermissionError, *_GONE):
+                if os.getsid(member) == pid:
+                    found.add(psutil.Process(member))
+    return found
+
+
+def kill_but_trackers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Kill processes at once, and return those that `multiprocessing` has to release shared memory.
+
+    Such a tracker does its work and ends when the last process that it works for has ended.
+    """
+    trackers: list[psutil.Process] = []
+    for process in processes:
+        with contextlib.suppress(*_GONE, psutil.AccessDenied):
+            if any("multiprocessing.resource_tracker" in word for word in process.cmdline()):
+                trackers.append(process)
+            else:
+                process.kill()
+    return trackers

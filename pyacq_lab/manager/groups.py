@@ -66,6 +66,7 @@ class NodeGroupHandle:
         self.application_keys = host.manager.application_keys
         self.log_source = self.where
         self._request = request
+        self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._at_work: set[KernelClient] = set()
         self._connection_file: ConnectionFile | None = None
         self._file_lock = threading.Lock()
@@ -143,7 +144,9 @@ class NodeGroupHandle:
 
     def register_node_type_from_module(self, module: str, classname: str) -> str:
         """Have the nodegroup import a module of its host and add a class of it; returns the type's name."""
-        return self._target.call("register_node_type_from_module", module, classname)
+        name = self._target.call("register_node_type_from_module", module, classname)
+        self._registered[name] = ("register_node_type_from_module", module, classname)
+        return name
 
     def register_node_type(self, node_type: type | bytes) -> str:
         """Send a class defined here (or its pickle), with the settings beside it, by value.
@@ -154,12 +157,16 @@ class NodeGroupHandle:
         installed over there.
         """
         if isinstance(node_type, bytes):
-            return self._target.call("register_node_type", node_type)
-        if not (isinstance(node_type, type) and issubclass(node_type, Source | Transform | Sink)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            pickled = node_type
+        elif isinstance(node_type, type) and issubclass(node_type, Source | Transform | Sink):  # pyright: ignore[reportUnnecessaryIsInstance]
+            pickled = pickle_by_value(node_type)
+        else:
             raise ConfigurationError(
                 f"{node_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
             )
-        return self._target.call("register_node_type", pickle_by_value(node_type))
+        name = self._target.call("register_node_type", pickled)
+        self._registered[name] = ("register_node_type", pickled)
+        return name
 
     def start_all_nodes(self) -> None:
         """Start all its nodes; see `Manager.start_all_nodes` for the order."""
@@ -194,7 +201,13 @@ class NodeGroupHandle:
         """Snapshot of its process."""
         return next(g for g in self.host.status().groups if g.name == self.name)
 
-    def run(self, code: str, on_output: Callable[[dict[str, Any]], None] | None = None) -> RunResult:
+    def run(
+        self,
+        code: str,
+        on_output: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        _timeout: float | None = None,
+    ) -> RunResult:
         """Run code in its kernel's main thread and wait for it.
 
         Nodes and the control lane go on meanwhile. ``nodegroup`` and ``nodes`` are known to the code.
@@ -205,13 +218,22 @@ class NodeGroupHandle:
             What a cell could hold.
         on_output : callable, optional
             Takes each output, as in a notebook file, as it comes.
+        _timeout : float, optional
+            Seconds to wait; as long as it takes unless given, for a cell may take its time.
+
+        Raises
+        ------
+        CallTimeout
+            The code has not ended in time; it still runs: see `interrupt`.
         """
+        if not isinstance(code, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"run wants code as text; {code!r} came")
         client = KernelClient(self.kernel_connection())
         self._at_work.add(client)
         try:
             if self.ending:
                 client.tell_died(self.ending)
-            return client.run(code, on_output=on_output)
+            return client.run(code, on_output=on_output, timeout=_timeout)
         finally:
             self._at_work.discard(client)
             client.close()
@@ -304,7 +326,7 @@ class NodeGroupHandle:
         return msgspec.structs.replace(found, output=(*printed, *found.output)[-LAST_WORDS:])
 
     def restart(self, grace: float = 5.0) -> None:
-        """Start its process again, with the same name, interpreter, folder and environment.
+        """Start its process again, with the same name, interpreter, folder, environment and node types.
 
         Where it still runs, it is closed first. Its nodes are gone with the old process, and their
         handles refuse all calls: make and connect nodes anew.
@@ -324,6 +346,8 @@ class NodeGroupHandle:
         self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8))
         self._set_up(self.host.spawn(self._request))
         self.host.adopt(self)
+        for call in self._registered.values():
+            self._target.call(*call)
         if lost:
             log.warning("%s was started again without its nodes: make %s anew", self.where, ", ".join(lost))
 

@@ -10,14 +10,22 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from pyacq_lab._version import __version__
-from pyacq_lab.errors import AuthenticationError, LifecycleError, ProcessDied, PyacqError, UnknownName
+from pyacq_lab.errors import (
+    AuthenticationError,
+    HostUnreachable,
+    LifecycleError,
+    ProcessDied,
+    PyacqError,
+    UnknownName,
+)
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.names import check_environment
 from pyacq_lab.model.remote import Spawned, Welcome
 from pyacq_lab.model.status import GroupStatus, HostStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.rpc import RpcClient
-from pyacq_lab.transport.sockets import parse_endpoint
+from pyacq_lab.transport.sockets import parse_endpoint, refuses
 from pyacq_lab.wire.messages import (
     PROTOCOL,
     AskPostMortem,
@@ -72,7 +80,8 @@ class HostHandle:
         self.endpoint = endpoint
         self.public_key = public_key
         self.groups: dict[str, NodeGroupHandle] = {}
-        self._leaving = False
+        self._leaving = threading.Event()
+        self._looking = False
         self._lock = threading.Lock()
         self._heard = 0
         self.name = endpoint
@@ -89,7 +98,11 @@ class HostHandle:
 
     def __repr__(self) -> str:
         state = (
-            "connected" if self.client.connected else "disconnected" if self._leaving else "connection lost"
+            "connected"
+            if self.client.connected
+            else "disconnected"
+            if self._leaving.is_set()
+            else "connection lost"
         )
         alive = [group for group in list(self.groups.values()) if group.alive]
         return f"<host {self.name} at {self.endpoint}: {state}, {len(alive)} nodegroups>"
@@ -121,6 +134,7 @@ class HostHandle:
             It ended before it was ready; the message holds its last words.
         """
         name = self.manager.free_group_name(name)
+        check_environment(env or {})
         request = Spawn(
             name, secrets.token_hex(8), self.manager.application_keys.secret, python, cwd, env or {}
         )
@@ -161,10 +175,11 @@ class HostHandle:
 
     def disconnect(self, stop_host: bool = False) -> None:
         """End this manager's nodegroups here and disconnect; the host goes on unless told to stop."""
-        self._leaving = True
+        self._leaving.set()
         self.manager.reactor.cancel(self._renewal)
+        was_there = self.client.connected
         try:
-            if self.client.connected:
+            if was_there:
                 self.client.call(Goodbye(stop_host), 30.0)
         except PyacqError as error:
             # A host that is told to end may be gone before its answer has left.
@@ -172,7 +187,9 @@ class HostHandle:
                 log.warning("host %s could not be told goodbye: %s", self.name, error)
         groups = list(self.groups.values())
         for group in groups:
-            group.mark_ended(group.ending or "its host was disconnected")
+            group.mark_ended(
+                group.ending or ("its host was disconnected" if was_there else "its host is gone")
+            )
         self.forget(*groups)
         self.client.close()
 
@@ -239,6 +256,10 @@ class HostHandle:
             client.close()
             if client.unauthorised and hint:
                 raise AuthenticationError(f"{error}; {hint}") from None
+            if isinstance(error, HostUnreachable):
+                raise HostUnreachable(
+                    f"{error}; is `pyacq-lab host {self.endpoint}` running there?"
+                ) from None
             raise
         return client
 
@@ -293,9 +314,31 @@ class HostHandle:
                     group.mark_ended(found.description, found)
 
     def _on_lost(self) -> None:
-        if self._leaving:
+        if self._leaving.is_set():
             return
         log.error("the connection to host %s at %s is lost; trying to get it back", self.name, self.endpoint)
+        if not self._looking:
+            self._looking = True
+            threading.Thread(target=self._look_for_groups, name=f"after {self.name}", daemon=True).start()
+
+    def _look_for_groups(self) -> None:
+        """Find out which nodegroups ended while the host cannot tell; a thread of its own.
+
+        Where their machine answers that nothing listens any more, neither at the host's endpoint nor at
+        theirs, they are gone: a broken network would not answer.
+        """
+        try:
+            while not (self.client.connected or self._leaving.wait(0.3)):
+                alive = [group for group in list(self.groups.values()) if group.alive]
+                if not alive:
+                    return
+                if not refuses(self.endpoint, 1.0):
+                    continue
+                for group in alive:
+                    if not group.client.connected and refuses(group.client.endpoint, 1.0):
+                        group.mark_ended(f"ended with its host {self.name}, which is gone")
+        finally:
+            self._looking = False
 
     def _on_back(self) -> None:
         self._ask(self._hello(), self._on_welcome)

@@ -171,13 +171,16 @@ class Manager:
         """The manager's own host, on this machine; started when it is first needed."""
         self._check_open()
         with self._lock:
-            if self._local is not None and not self._local.alive:
-                self.disconnect_host(self._local_handle)
+            if self._local is not None:
+                listed = self._local_handle in self._hosts.values()
+                if listed and self._local.alive:
+                    return self._local_handle
+                if listed:
+                    self.disconnect_host(self._local_handle)
                 self._local.close()
-                self._local = None
-            if self._local is None:
-                self._local = LocalHost()
-                self._local_handle = self.add_host(self._local.endpoint, self._local.key)
+                self._local = None  # also where the next one does not start
+            self._local = LocalHost()
+            self._local_handle = self.add_host(self._local.endpoint, self._local.key)
             return self._local_handle
 
     # --- nodegroups
@@ -261,9 +264,10 @@ class Manager:
         known = ", ".join(n.where for n in nodes) or "none"
         raise UnknownName(f"there is no node {name!r} (there are: {known})")
 
-    def remove_node(self, node: NodeHandle) -> None:
-        """Close a node and forget it."""
-        node.group.remove_node(node)
+    def remove_node(self, node: NodeHandle | str) -> None:
+        """Close a node, given by its handle or name, and forget it. Raises UnknownName."""
+        handle = self.get_node(node) if isinstance(node, str) else node
+        handle.group.remove_node(handle)
 
     def start_all_nodes(self) -> None:
         """Initialise what is configured, then start what is ready: sinks before transforms before sources."""

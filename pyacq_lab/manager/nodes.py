@@ -72,7 +72,7 @@ class NodeHandle(Lookalike):
         """Snapshot of the node; answered while its methods run and while a cell blocks the kernel."""
         return self.group.node_status(self.name)
 
-    def call(self, method: str, *args: Any, **options: Any) -> Any:
+    def call(self, method: str, /, *args: Any, **options: Any) -> Any:
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""
         return self._target.call(method, *args, **options)
 

@@ -7,7 +7,23 @@ from typing import Any
 
 from pyacq_lab.errors import ConfigurationError
 
-_NAME = re.compile(r"[^\s/:.][^/:.\n]{0,63}")
+_NAME = re.compile(r"[^\s/:.\x00-\x1f\x7f][^/:.\x00-\x1f\x7f]{0,63}")
+
+OF_HANDLES = frozenset(
+    {"call", "group", "info", "input", "inputs", "name", "output", "outputs", "state", "where"}
+)
+"""Names that the handle of a node has for itself; methods of a node type by these could not be called."""
+
+
+def check_environment(variables: Any) -> None:
+    """Raise ConfigurationError where environment variables are not texts by name."""
+    if not isinstance(variables, dict):
+        raise ConfigurationError(f"env={variables!r}: wanted a dict of texts, such as {{'GAIN': '2'}}")
+    for name, value in variables.items():  # pyright: ignore[reportUnknownVariableType]
+        if not (isinstance(name, str) and name and not set(name) & {"=", "\0"}):
+            raise ConfigurationError(f"env: {name!r} is no name of an environment variable")
+        if not isinstance(value, str) or "\0" in value:
+            raise ConfigurationError(f"env: {name}={value!r}: wanted text without a NUL")
 
 
 def check_name(name: Any, of: str) -> str:
@@ -16,10 +32,11 @@ def check_name(name: Any, of: str) -> str:
     Raises
     ------
     ConfigurationError
-        It is no text of 1 to 64 characters, or holds one of ``/ : .``, which separate the parts of a place.
+        It is no printable text of 1 to 64 characters, or holds one of ``/ : .``, which separate the parts of
+        a place.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"name of a {of}: {name!r} came; wanted text of 1 to 64 characters without / : or ."
+            f"name of a {of}: {name!r} came; wanted printable text of 1 to 64 characters without / : or ."
         )
     return name

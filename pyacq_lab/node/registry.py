@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
+from pyacq_lab.model.names import OF_HANDLES
 from pyacq_lab.model.roles import Component, Sink, Source, Transform
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
@@ -46,6 +47,14 @@ class Registry:
         if inspect.isabstract(component_type):
             lacks = ", ".join(sorted(component_type.__abstractmethods__))
             raise ConfigurationError(f"{component_type.__name__} is no whole node type: it lacks {lacks}")
+        taken = sorted(
+            n for n in OF_HANDLES if inspect.isroutine(inspect.getattr_static(component_type, n, None))
+        )
+        if taken:
+            raise ConfigurationError(
+                f"{component_type.__name__} has a method {taken[0]!r}, a name that handles of nodes have for "
+                f"themselves: name it otherwise (taken are: {', '.join(sorted(OF_HANDLES))})"
+            )
         self._types[component_type.__name__] = component_type
         return component_type.__name__
 

@@ -23,6 +23,10 @@ current_chain: ContextVar[str] = ContextVar("pyacq_lab_call_chain", default="")
 """The call that the present code is part of, so that a call which comes back does not wait for itself."""
 
 
+MAX_TIMEOUT = 1e6
+"""Longest time that a call may be given, s: eleven days."""
+
+
 class CallFuture(Future[Any]):
     """Answer of an asynchronous call: ``result()`` waits in a thread, ``await`` in an event loop."""
 
@@ -69,6 +73,7 @@ class Target:
     def call(
         self,
         method: str,
+        /,
         *args: Any,
         _sync: Sync = "sync",
         _timeout: float = CALL_TIMEOUT,
@@ -83,7 +88,7 @@ class Target:
             Wait for the value; return a `CallFuture`, which can also be awaited; return None at once and
             drop the value (an error is then logged over there).
         _timeout : float
-            Seconds.
+            Seconds, at most `MAX_TIMEOUT`.
         _return_type : {'auto', 'value', 'proxy'}
             The value itself where it can travel, else a proxy of it; only the value; always a proxy.
 
@@ -98,15 +103,23 @@ class Target:
             raise ConfigurationError(f"_sync={_sync!r}: wanted 'sync', 'async' or 'off'")
         if _return_type not in ("auto", "value", "proxy"):
             raise ConfigurationError(f"_return_type={_return_type!r}: wanted 'auto', 'value' or 'proxy'")
+        if not 0 < _seconds(_timeout) <= MAX_TIMEOUT:
+            raise ConfigurationError(
+                f"_timeout={_timeout!r}: wanted seconds, more than 0, at most {MAX_TIMEOUT:g}"
+            )
         channel = self.channel
         message = Call(self.name, method, args, kwargs, current_chain.get(), _return_type)
         if _sync == "sync":
             return channel.client.call(message, _timeout, channel.export)
         if _sync == "async":
             return channel.client.request(message, _timeout, channel.export, CallFuture((args, kwargs)))
-        channel.client.tell(message, channel.export)
+        channel.client.tell(message, channel.export, _timeout)
         return None
 
     def get(self, name: str, timeout: float = CALL_TIMEOUT) -> Any:
         """Value of a public attribute; raises as `call`."""
         return self.channel.client.call(Get(self.name, name, current_chain.get()), timeout)
+
+
+def _seconds(timeout: object) -> float:
+    return timeout if isinstance(timeout, int | float) else -1.0  # which is refused, as nan is

@@ -116,6 +116,10 @@ class _Called:
     def cancel(self) -> None:
         """Nothing to say: the connection is being closed, and with it all that waits."""
 
+    def refuse(self, error: Exception) -> None:
+        """Answer by an error."""
+        self._failed(error)
+
     def _failed(self, error: Exception) -> None:
         if self._client.connected:
             self._client.tell(

@@ -11,6 +11,7 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 _THREADS = 1000  # as many lanes may be blocked at once; threads are made when needed and used again
+_NESTED = 100  # calls of one chain that may be open in a lane: each keeps a thread, here and over there
 
 
 class Job(Protocol):
@@ -36,12 +37,17 @@ class Job(Protocol):
         """Called instead where the lanes are closed first; must not wait."""
         ...
 
+    def refuse(self, error: Exception) -> None:
+        """Called instead where it cannot be run; must not wait."""
+        ...
+
 
 class _Lane:
-    __slots__ = ("chain", "waiting")
+    __slots__ = ("chain", "nested", "waiting")
 
     def __init__(self, chain: str) -> None:
         self.chain = chain
+        self.nested = 0
         self.waiting: deque[Job] | None = None  # most jobs find their lane empty and leave it so
 
 
@@ -69,11 +75,11 @@ class Lanes:
             True where the caller must now have it run, by `work` or `work_elsewhere`; False where it runs
             when its turn comes.
         """
+        cancelled = too_deep = False
         with self._lock:
             if self._closed:
                 cancelled = True
             else:
-                cancelled = False
                 lane = self._lanes.get(job.lane)
                 if lane is None:
                     self._lanes[job.lane] = _Lane(job.chain)
@@ -83,10 +89,16 @@ class Lanes:
                         lane.waiting = deque()
                     lane.waiting.append(job)
                     return False
+                too_deep = lane.nested >= _NESTED
+                lane.nested += not too_deep
         if cancelled:
             job.cancel()
+        elif too_deep:
+            job.refuse(
+                RecursionError(f"calls have come back to {job.lane} {_NESTED} times, each within the last")
+            )
         else:
-            self._pool.submit(self._run, job)
+            self._pool.submit(self._run_nested, job)
         return False
 
     def work(self, job: Job) -> None:
@@ -121,8 +133,15 @@ class Lanes:
                 del self._lanes[name]
                 return None
             job = lane.waiting.popleft()
-            lane.chain = job.chain
+            lane.chain, lane.nested = job.chain, 0
             return job
+
+    def _run_nested(self, job: Job) -> None:
+        self._run(job)
+        with self._lock:
+            lane = self._lanes.get(job.lane)  # the call that it came back to is still open, unless given up
+            if lane is not None and lane.chain == job.chain:
+                lane.nested -= 1
 
     @staticmethod
     def _run(job: Job) -> None:

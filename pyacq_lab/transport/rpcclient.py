@@ -168,10 +168,7 @@ class RpcClient:
         deadline = time.monotonic() + timeout
         reason = listens(self.endpoint, timeout)
         if reason:
-            raise HostUnreachable(
-                f"nothing answers at {self.endpoint} ({reason}); "
-                f"is `pyacq-lab host {self.endpoint}` running there?"
-            )
+            raise HostUnreachable(f"{self.where}: nothing answers at {self.endpoint} ({reason})")
         with self._link:
             self._link.wait_for(
                 lambda: self._connected or self._refused, max(0.0, deadline - time.monotonic())
@@ -181,8 +178,8 @@ class RpcClient:
             if self._refused:
                 raise AuthenticationError(f"{self.where} at {self.endpoint}: {self._refused}")
         raise HostUnreachable(
-            f"{self.endpoint} accepts connections but did not prove its key within {timeout:g} s: "
-            "it is no pyacq-lab host, or its public key is another than the one given"
+            f"{self.where}: {self.endpoint} accepts connections but did not prove its key within "
+            f"{timeout:g} s: it is none of pyacq_lab's, or its public key is another than the one given"
         )
 
     @property
@@ -217,12 +214,15 @@ class RpcClient:
         """
         future = Future() if future is None else future
         future.set_running_or_notify_cancel()  # what has been sent cannot be called off
-        with HeldInterrupts():
-            self._send(message, future, time.monotonic() + timeout, export)
-            with self._lock:
-                if self._timer is None:
-                    self._timer = self._reactor.call_every(0.1, self._expire)
-        return future
+        deadline = time.monotonic() + timeout
+        while True:
+            with HeldInterrupts():
+                if self._send(message, future, deadline, export):
+                    with self._lock:
+                        if self._timer is None:
+                            self._timer = self._reactor.call_every(0.1, self._expire)
+                    return future
+            self._await_room(deadline)
 
     def call(self, message: Message, timeout: float = 10.0, export: Export | None = None) -> Any:
         """Send a request and wait for its answer; not from the reactor's thread.
@@ -247,9 +247,13 @@ class RpcClient:
             self._socket.rouse()
 
         try:
-            with HeldInterrupts(look_up):
-                number = self._send(message, waiter, deadline, export)
-                self._socket.lead(waiter, deadline)
+            while True:
+                with HeldInterrupts(look_up):
+                    number = self._send(message, waiter, deadline, export)
+                    if number:
+                        self._socket.lead(waiter, deadline)
+                        break
+                self._await_room(deadline)
             while not waiter.done:  # another thread receives, or Ctrl-C came to nothing
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -261,19 +265,26 @@ class RpcClient:
                     self._book.resolve(number)
         return waiter.answer()
 
-    def tell(self, message: Message, export: Export | None = None) -> None:
+    def tell(self, message: Message, export: Export | None = None, timeout: float = 0.0) -> None:
         """Send a request that is not answered: where it fails, it is logged over there. Any thread.
+
+        Where the other side takes no more requests for now, this waits for at most ``timeout`` seconds.
 
         Raises
         ------
         ProcessDied
             The connection is broken.
+        CallTimeout
+            The other side took no more requests.
         """
-        with HeldInterrupts():
-            if not self._connected:
-                raise ProcessDied(self._lost)
-            if not self._socket.send(encode_request(0, message, export)):
-                raise self._deaf()
+        deadline = time.monotonic() + timeout
+        while True:
+            with HeldInterrupts():
+                if not self._connected:
+                    raise ProcessDied(self._lost)
+                if self._socket.send(encode_request(0, message, export)):
+                    return
+            self._await_room(deadline)
 
     def fail(self, reason: str) -> None:
         """Give up the connection: open calls fail now, later calls at once."""
@@ -296,6 +307,7 @@ class RpcClient:
         self._monitor.close(0)
 
     def _send(self, message: Message, waiter: _Pending, deadline: float, export: Export | None) -> int:
+        """Send a request; returns its number, or 0 where the other side takes no more for now."""
         with self._lock:
             if not self._connected:
                 raise ProcessDied(self._lost)
@@ -307,12 +319,19 @@ class RpcClient:
             if not sent:
                 with self._lock:
                     self._book.resolve(number)
-        if not sent:
-            raise self._deaf()
-        return number
+        return number if sent else 0
 
-    def _deaf(self) -> ProcessDied:
-        return ProcessDied(f"{self.where} takes no more requests: it hangs, or the connection is lost")
+    def _await_room(self, deadline: float) -> None:
+        """Let a moment pass in which the other side may take some of the requests that are under way.
+
+        Outside of `HeldInterrupts`: Ctrl-C ends the wait.
+        """
+        if self._reactor.in_thread() or time.monotonic() > deadline:
+            raise CallTimeout(
+                f"{self.where} takes no more requests: {len(self._book)} wait there for an answer; "
+                "it is overrun, or hangs"
+            )
+        time.sleep(0.001)
 
     # --- who receives: the reactor, or a thread that waits for its answer
 

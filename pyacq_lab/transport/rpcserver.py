@@ -101,9 +101,12 @@ class Work:
             self.server.reply(self.routing_id, self.number, value, self.place, self.export)
 
     def cancel(self) -> None:
-        """Refuse."""
-        gone = ProcessDied(f"{self.server.where} is closing")
-        self.server.fail(self.routing_id, self.number, gone, self.place)
+        """Refuse: the server is closing."""
+        self.refuse(ProcessDied(f"{self.server.where} is closing"))
+
+    def refuse(self, error: Exception) -> None:
+        """Answer by an error."""
+        self.server.fail(self.routing_id, self.number, error, self.place)
 
 
 Handler = Callable[[Any, Peer], "Any | Future[Any] | Work"]
@@ -177,6 +180,7 @@ class RpcServer:
         reactor.zap.open_domain(self._domain, allow)
         raw = server_socket(reactor.context, zmq.ROUTER, keys, self._domain)
         raw.router_mandatory = True
+        raw.sndhwm = 0  # an answer is never dropped; who does not take his is cut off by the heartbeat
         try:
             self.endpoint = bind(raw, endpoint)
         except ConfigurationError:

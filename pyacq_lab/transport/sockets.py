@@ -171,6 +171,18 @@ def is_loopback(ip: str) -> bool:
         return False
 
 
+def refuses(endpoint: str, timeout: float) -> bool:
+    """Whether a machine says that nothing listens at ``endpoint``; False also where it says nothing."""
+    ip, port = parse_endpoint(endpoint)
+    try:
+        with socket.create_connection((resolve(ip, timeout), port), timeout):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except (OSError, HostUnreachable):
+        return False
+
+
 def listens(endpoint: str, timeout: float) -> str:
     """Empty where something accepts TCP connections at ``endpoint``, else the reason why not."""
     ip, port = parse_endpoint(endpoint)

@@ -14,6 +14,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any, Final, TypeVar, cast
 
@@ -141,7 +142,8 @@ class Packer:
             case np.generic():
                 if value.dtype.hasobject:
                     raise ProtocolError(f"a numpy scalar of dtype {value.dtype} holds Python objects")
-                return self._ext(Code.SCALAR, [npformat.dtype_to_descr(value.dtype), value.tobytes()])
+                flat = np.asarray(value).astype(_packed(value.dtype), copy=False)
+                return self._ext(Code.SCALAR, [npformat.dtype_to_descr(flat.dtype), flat.tobytes()])
             case PurePath():  # a path is text to another machine
                 return str(value)
             case Enum():
@@ -190,9 +192,12 @@ class Packer:
     def _array(self, array: npt.NDArray[Any]) -> Ext:
         if array.dtype.hasobject:
             raise ProtocolError(f"an array of dtype {array.dtype} holds Python objects; convert it first")
+        if isinstance(array, np.ma.MaskedArray):
+            raise ProtocolError("a masked array would lose its mask: send its data and its mask, or filled()")
         fortran = array.flags.f_contiguous and not array.flags.c_contiguous
         flat = np.ascontiguousarray(array.T if fortran else array)
-        head = [npformat.dtype_to_descr(array.dtype), list(array.shape), fortran, len(self.buffers)]
+        flat = flat.astype(_packed(flat.dtype), copy=False)
+        head = [npformat.dtype_to_descr(flat.dtype), list(array.shape), fortran, len(self.buffers)]
         # A byte view: memoryview knows no structured or datetime types.
         self.buffers.append(flat.reshape(-1).view(np.uint8).data if flat.nbytes else b"")
         return self._ext(Code.ARRAY, head)
@@ -290,6 +295,15 @@ class Unpacker:
         flat = np.frombuffer(buffer, dtype, count) if count and dtype.itemsize else np.empty(count, dtype)
         array = np.array(flat.reshape(shape[::-1] if fortran else shape))
         return array.T if fortran else array
+
+
+def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype itself, or, where fields overlap or are out of order, one with the same fields in a row."""
+    fields: dict[str, tuple[np.dtype[Any], int]] = dict(cast("Any", dtype.fields) or {})
+    parts = [(fields[name][1], fields[name][0].itemsize) for name in dtype.names or ()]
+    if all(start + size <= following for (start, size), (following, _) in pairwise(parts)):
+        return dtype
+    return np.dtype([(name, fields[name][0]) for name in dtype.names or ()])
 
 
 def _dtype(descr: Any) -> np.dtype[Any]:

@@ -95,6 +95,12 @@ class Probe(Source):
     def use(self, thing: Any) -> tuple[str, int]:
         return type(thing).__name__, thing.add(100)
 
+    def named(self, **names: int) -> dict[str, int]:
+        return names
+
+    def use_echo(self, probe: Any, value: Any) -> Any:
+        return probe.echo(value)
+
     def ask(self, function: Any, *args: Any) -> Any:
         return function(*args)
 
@@ -359,3 +365,87 @@ def test_calls_are_answered_while_a_cell_runs(groups, probes, until) -> None:
     finally:
         group.interrupt()
         thread.join(20)
+
+
+def test_no_answer_is_lost_however_many_are_asked_for_at_once(probes) -> None:
+    probe = probes[0]
+    futures = [probe.echo(i, _sync="async", _timeout=100) for i in range(20_000)]
+    assert [future.result(100) for future in futures] == list(range(20_000))
+
+
+def test_calls_that_nobody_waits_for_come_quicker_than_they_are_served_and_all_are_served(probes) -> None:
+    probe = probes[0]
+    thing = probe.thing(0)
+    for _ in range(5000):
+        thing.add(1, _sync="off")
+    assert thing.add(0) == 5000
+
+
+def test_calls_within_calls_have_a_limit_and_the_node_lives_on(groups) -> None:
+    group = groups[0].host.create_nodegroup("deep")  # its end is also that of the threads this takes
+    group.register_node_type(Probe)
+    probe = group.create_node("Probe")
+    probe.configure()
+
+    def deep(n: int) -> int:
+        return 0 if n == 0 else 1 + probe.ask(deep, n - 1)
+
+    assert deep(30) == 30
+    with pytest.raises(RecursionError, match="have come back"):
+        deep(2000)
+    assert probe.echo(1) == 1
+    group.close()
+
+
+@pytest.mark.parametrize("timeout", ["x", None, float("nan"), float("inf"), 0, -1])
+def test_a_timeout_that_is_none_is_refused_before_the_call(probes, timeout) -> None:
+    thing = probes[0].thing(0)
+    with pytest.raises(ConfigurationError, match="_timeout="):
+        thing.add(1, _timeout=timeout)
+    assert thing.add(0) == 0
+
+
+def test_a_keyword_may_have_any_name(probes) -> None:
+    assert probes[0].named(method=1, name=2) == {"method": 1, "name": 2}
+
+
+def test_a_cell_may_be_given_a_time(groups) -> None:
+    with pytest.raises(CallTimeout):
+        groups[0].run("import time; time.sleep(30)", _timeout=0.2)
+    groups[0].interrupt()
+    with pytest.raises(ConfigurationError, match="3 came"):
+        groups[0].run(3)
+
+
+def test_a_restarted_nodegroup_knows_the_types_that_were_sent_to_it(groups) -> None:
+    group = groups[0].host.create_nodegroup("again")
+    group.register_node_type(Probe)
+    group.restart()
+    assert "Probe" in group.list_node_types()
+    group.close()
+
+
+def test_nodes_are_removed_by_name_too(groups) -> None:
+    manager = groups[0].host.manager
+    groups[0].create_node("SystemMonitor", name="short-lived")
+    manager.remove_node("short-lived")
+    assert "short-lived" not in groups[0].list_nodes()
+    with pytest.raises(UnknownName, match="short-lived"):
+        manager.remove_node("short-lived")
+
+
+@pytest.mark.parametrize("env", [{"A": 3}, {"A=": "x"}, {"": "x"}, {"A": "\0"}, "A=b"])
+def test_an_environment_that_is_none_is_refused(groups, env) -> None:
+    with pytest.raises(ConfigurationError, match="env"):
+        groups[0].host.create_nodegroup("odd", env=env)
+
+
+def test_a_neighbour_that_is_dead_is_named(groups, probes) -> None:
+    group = groups[0].host.create_nodegroup("mortal")
+    group.register_node_type(Probe)
+    node = group.create_node("Probe")
+    node.configure()
+    assert probes[1].use_echo(node, 1) == 1
+    group.kill()
+    with pytest.raises(RemoteError, match="mortal"):
+        probes[1].use_echo(node, 1)

@@ -170,3 +170,16 @@ def test_a_host_does_not_decode_what_only_nodegroups_serve() -> None:
     frames = encode_request(1, Call("group", "create_node", ("Recorder",)))
     with pytest.raises(ProtocolError):
         RequestDecoder(HostRequest).decode(frames)
+
+
+def test_a_masked_array_is_refused_rather_than_stripped_of_its_mask() -> None:
+    with pytest.raises(ProtocolError, match="mask"):
+        encode_reply(1, np.ma.masked_array([1.0, 2.0], [False, True]))
+
+
+def test_fields_out_of_order_come_back_by_name() -> None:
+    whole = np.array([(1, 2.0, 3), (4, 5.0, 6)], [("a", "i4"), ("b", "f8"), ("c", "i2")])
+    for part in (whole[["c", "a"]], whole[["c", "a"]][0]):
+        back = there_and_back(part)
+        assert back.dtype.names == ("c", "a")
+        assert back.tolist() == part.tolist()
