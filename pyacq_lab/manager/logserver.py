@@ -81,7 +81,8 @@ class LogServer:
         self._merger = LogMerger(int(watermark * 1e9))
         # A host on this machine may have our name, and another clock.
         self._merger.set_offset(origin.host, 0, origin.process)
-        self._corrections: deque[tuple[str, int, str]] = deque()
+        self._offsets: dict[tuple[str, str], int] = {}  # not yet the merger's, which is the thread's own
+        self._offsets_lock = threading.Lock()
         self._intake: deque[LogRecord] = deque(maxlen=200_000)
         self._own_numbers = itertools.count()
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
@@ -110,8 +111,9 @@ class LogServer:
         self._receiver.disconnect(*sources, timeout=timeout)
 
     def set_offset(self, host: str, offset_ns: int, process: str = "") -> None:
-        """Correct the records that are taken in from now on, as `LogMerger.set_offset`; never waits."""
-        self._corrections.append((host, offset_ns, process))
+        """Correct the records that are taken in from now on, as `LogMerger.set_offset`."""
+        with self._offsets_lock:
+            self._offsets[host, process] = offset_ns
 
     def add(self, record: LogRecord) -> None:
         """Take in a record that came another way; its number counts in its own channel."""
@@ -240,10 +242,14 @@ class LogServer:
         self._asleep = False
 
     def _gather(self) -> None:
-        for _ in range(len(self._corrections)):
-            self._merger.set_offset(*self._corrections.popleft())
+        # Counted first: an offset that is known when a record comes counts for it, and no record was said
+        # after it came.
         n = len(self._intake)
-        now = self._clock.now_ns()  # later than all that is taken in: nothing is said after it has come
+        with self._offsets_lock:
+            offsets, self._offsets = self._offsets, {}
+        for (host, process), offset_ns in offsets.items():
+            self._merger.set_offset(host, offset_ns, process)
+        now = self._clock.now_ns()
         for _ in range(n):
             self._merger.add(self._intake.popleft(), now)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from typing import Any
 
 import netns
@@ -10,6 +12,7 @@ import pytest
 from programs import Program
 
 from pyacq_lab.model.clock import ClockOffset
+from pyacq_lab.model.logs import LogRecord
 
 S = 10**9
 
@@ -186,3 +189,37 @@ def test_a_host_that_was_started_again_has_another_clock(start_script, manager, 
     assert abs(handle.clock.offset_ns + 40 * S) < S
     assert handle.clock.n_steps == 0
     assert not manager.query_logs(contains="has jumped")
+
+
+def test_two_hosts_of_one_name_are_each_corrected_by_their_own_clock(start_script, manager, until) -> None:
+    shifts = {"first": 50 * S, "second": -50 * S}
+    for group, shift in shifts.items():
+        endpoint, invitation = start_script(HOST, "tcp://127.0.0.1:0", "rig", str(shift)).line().split()
+        manager.add_host(endpoint, invitation).create_nodegroup(group)
+    assert [host.clock.host for host in manager.list_hosts()] == ["rig", "rig-2"]
+
+    for i in range(10):
+        for group in shifts:
+            manager.get_nodegroup(group).run(f"import logging; logging.warning('turn {i}')")
+
+    def heard() -> list[LogRecord]:  # the kernel prints them to stderr as well
+        return [r for r in manager.query_logs(contains="turn ") if r.stream == "log"]
+
+    until(lambda: len(heard()) == 20)
+    records = heard()
+    assert [(r.message, r.process) for r in records] == [(f"turn {i}", g) for i in range(10) for g in shifts]
+    assert all(abs(r.offset_ns - shifts[r.process]) < S and not r.late for r in records)
+
+
+def test_a_host_that_hangs_for_a_while_has_not_stepped(start_host, manager, until) -> None:
+    host = start_host()
+    handle = manager.add_host(host.endpoint, host.invitation)
+    before = handle.clock.n_probes
+    host.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    until(lambda: time.monotonic() > begun + 2.0)  # longer than until the next burst
+    host.signal(signal.SIGCONT)
+    until(lambda: handle.clock.n_probes > before)
+
+    assert handle.clock.n_steps == 0
+    assert abs(handle.clock.offset_ns) < S
