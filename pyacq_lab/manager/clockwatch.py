@@ -139,6 +139,7 @@ class ClockWatch:
             step = self._estimator.add(Probe(asked, read, read, answered))
         if step is None:
             return
+        self._pause, self._due = _FIRST_PAUSE, time.monotonic()  # few probes are left: more at the next look
         self._tell()
         log.warning(
             "the clock of host %s has jumped %s by %s against the manager's, as when one of the two machines "
