@@ -73,10 +73,18 @@ class HostServer:
         Key files.
     pairing : bool
         Whether to make a one-time pairing token.
+    clock : SystemClock, optional
+        By which the host and its nodegroups tell the time; the machine's unless given.
     """
 
     def __init__(
-        self, endpoint: str, *, name: str | None = None, keyring: Keyring | None = None, pairing: bool = True
+        self,
+        endpoint: str,
+        *,
+        name: str | None = None,
+        keyring: Keyring | None = None,
+        pairing: bool = True,
+        clock: SystemClock | None = None,
     ) -> None:
         self.name = name or platform.node()
         self._interface, _ = parse_endpoint(endpoint)
@@ -86,7 +94,7 @@ class HostServer:
         self._keyring = keyring or Keyring()
         self._keys = self._keyring.host()
         self._token = KeyPair.generate() if pairing else None
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._applications: dict[str, Application] = {}
         self._dismissals: set[asyncio.Task[None]] = set()
         self._given_up: OrderedDict[str, str] = OrderedDict()

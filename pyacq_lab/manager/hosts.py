@@ -18,7 +18,9 @@ from pyacq_lab.errors import (
     PyacqError,
     UnknownName,
 )
+from pyacq_lab.manager.clockwatch import ClockWatch
 from pyacq_lab.manager.groups import NodeGroupHandle
+from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.names import check_environment
 from pyacq_lab.model.remote import Spawned, Welcome
@@ -89,11 +91,13 @@ class HostHandle:
         self.client = self._connect(manager.user_keys, hint="" if paired else _TOKEN_IS_SPENT)
         try:
             self.welcome: Welcome = self.client.call(self._hello(), 5.0)
+            self.name = manager.free_host_name(self.welcome.name)
+            self.client.where = f"host {self.name}"
+            self._clock_watch = ClockWatch(self.client, manager.clock, self.name, self._correct)
+            self._clock_watch.measure()
         except BaseException:
             self.client.close()
             raise
-        self.name = manager.free_host_name(self.welcome.name)
-        self.client.where = f"host {self.name}"
         self._renewal = manager.reactor.call_every(min(RENEW_PERIOD, manager.lease / 4), self._renew)
 
     def __repr__(self) -> str:
@@ -106,6 +110,14 @@ class HostHandle:
         )
         alive = [group for group in list(self.groups.values()) if group.alive]
         return f"<host {self.name} at {self.endpoint}: {state}, {len(alive)} nodegroups>"
+
+    @property
+    def clock(self) -> ClockOffset:
+        """How the host's clock stands to the manager's now: offset, drift, uncertainty.
+
+        It is measured from when the host is connected on. Records are sorted by it.
+        """
+        return self._clock_watch.now()
 
     def create_nodegroup(
         self,
@@ -208,6 +220,7 @@ class HostHandle:
 
     def spawn(self, request: Spawn) -> Spawned:
         """Have a process started; see `create_nodegroup`."""
+        self._correct(self.clock.offset_ns, request.name)  # its first words may come before the answer
         try:
             return self.client.call(request, SPAWN_TIMEOUT)
         except KeyboardInterrupt:
@@ -216,6 +229,7 @@ class HostHandle:
 
     def adopt(self, group: NodeGroupHandle) -> NodeGroupHandle:
         """Take a nodegroup that was started among ours."""
+        self._correct(self.clock.offset_ns, group.name)
         with self._lock:
             self.groups[group.name] = group  # before it is reached: news of it may come at once
         try:
@@ -225,6 +239,14 @@ class HostHandle:
                 self.groups.pop(group.name, None)
             raise
         return group
+
+    def _correct(self, offset_ns: int, *more: str) -> None:
+        """Have records of this host corrected by its clock minus ours, those of ``more`` nodegroups too.
+
+        Of each nodegroup by name: two hosts may call themselves the same.
+        """
+        for process in ("", *list(self.groups), *more):
+            self.manager.logs.set_offset(self.welcome.name, offset_ns, process)
 
     # --- addresses
 
@@ -283,6 +305,7 @@ class HostHandle:
     def _renew(self) -> None:
         if self.client.connected:
             self._ask(RenewLease(), self._on_renewed)
+        self._clock_watch.look()
 
     def _ask(self, message: RenewLease | Hello, answered: Callable[[Future[Any]], None]) -> None:
         try:
@@ -352,7 +375,9 @@ class HostHandle:
         before, self.welcome = self.welcome, answer.result()
         if self.welcome.resumed:
             log.warning("host %s is connected again", self.name)
+            self._clock_watch.probe()
             return
+        self._clock_watch.begin_anew()
         self._heard = 0
         if self.welcome.given_up:
             self._mourn(f"{self._gave_up} {self.welcome.given_up}")

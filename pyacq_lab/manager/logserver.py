@@ -79,7 +79,10 @@ class LogServer:
         self.origin = origin
         self._clock = clock
         self._merger = LogMerger(int(watermark * 1e9))
-        self._merger_lock = threading.Lock()
+        # A host on this machine may have our name, and another clock.
+        self._merger.set_offset(origin.host, 0, origin.process)
+        self._offsets: dict[tuple[str, str], int] = {}  # not yet the merger's, which is the thread's own
+        self._offsets_lock = threading.Lock()
         self._intake: deque[LogRecord] = deque(maxlen=200_000)
         self._own_numbers = itertools.count()
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
@@ -107,10 +110,10 @@ class LogServer:
         """Stop listening to processes, as in `LogReceiver.disconnect`."""
         self._receiver.disconnect(*sources, timeout=timeout)
 
-    def set_offset(self, host: str, offset_ns: int) -> None:
-        """Correct the records of ``host`` by its clock minus ours, ns."""
-        with self._merger_lock:
-            self._merger.set_offset(host, offset_ns)
+    def set_offset(self, host: str, offset_ns: int, process: str = "") -> None:
+        """Correct the records that are taken in from now on, as `LogMerger.set_offset`."""
+        with self._offsets_lock:
+            self._offsets[host, process] = offset_ns
 
     def add(self, record: LogRecord) -> None:
         """Take in a record that came another way; its number counts in its own channel."""
@@ -220,14 +223,11 @@ class LogServer:
         while not self._closing.is_set():
             self._wait()
             self._gather()
-            with self._merger_lock:
-                records = self._merger.take(self._clock.now_ns())
+            records = self._merger.take(self._clock.now_ns())
             self.store.append(records)
             self._tell(time.monotonic())
         self._gather()
-        with self._merger_lock:
-            records = self._merger.flush()
-        self.store.append(records)
+        self.store.append(self._merger.flush())
         self._tell(None)
 
     def _wait(self) -> None:
@@ -242,10 +242,16 @@ class LogServer:
         self._asleep = False
 
     def _gather(self) -> None:
+        # Counted first: an offset that is known when a record comes counts for it, and no record was said
+        # after it came.
+        n = len(self._intake)
+        with self._offsets_lock:
+            offsets, self._offsets = self._offsets, {}
+        for (host, process), offset_ns in offsets.items():
+            self._merger.set_offset(host, offset_ns, process)
         now = self._clock.now_ns()
-        with self._merger_lock:
-            for _ in range(len(self._intake)):
-                self._merger.add(self._intake.popleft(), now)
+        for _ in range(n):
+            self._merger.add(self._intake.popleft(), now)
 
     def _tell(self, now: float | None) -> None:
         """Tell the subscribers that are due; all of them where no time is given."""

@@ -43,7 +43,14 @@ def status(hosts: list[HostHandle], last_known: dict[str, HostStatus], now_ns: i
             nodes[group.name] = () if answer is None else tuple(answer.result())
         except PyacqError as error:
             unreachable[group.where] = str(error)
-    return ManagerStatus(time_ns=now_ns, hosts=tuple(described), nodes=nodes, unreachable=unreachable)
+    clocks = {host.name: host.clock for host in hosts}
+    return ManagerStatus(
+        time_ns=now_ns,
+        hosts=tuple(described),
+        nodes=nodes,
+        clocks={name: (c.offset_ns, c.uncertainty_ns) for name, c in clocks.items() if c.n_probes},
+        unreachable=unreachable,
+    )
 
 
 def _ask(client: RpcClient, message: Message) -> Future[Any]:

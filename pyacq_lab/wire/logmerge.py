@@ -19,6 +19,10 @@ class LogMerger:
     Each source gives its records in order; sources reach us with different delays, so a record is held
     for `watermark_ns` to let earlier ones of other sources come in. One that comes later still is let
     through at once and marked ``late``: late is better than lost.
+
+    A measured offset is right to within its uncertainty, and it is measured again and again. So it gives
+    way to what is certain: a record was said before it came, and records of one source in the order of
+    their stamps.
     Time is an argument; not safe from several threads at once.
 
     Parameters
@@ -29,8 +33,9 @@ class LogMerger:
 
     def __init__(self, watermark_ns: int = 150_000_000) -> None:
         self.watermark_ns = watermark_ns
-        self._offsets: dict[str, int] = {}
+        self._offsets: dict[tuple[str, str], int] = {}
         self._expected: dict[Source, int] = {}
+        self._newest_of: dict[Source, tuple[int, int]] = {}  # time as stamped, and corrected
         # (corrected time, order of arrival, time of release, record)
         self._held: list[tuple[int, int, int, LogRecord]] = []
         self._arrivals = count()
@@ -40,19 +45,24 @@ class LogMerger:
         """Records held."""
         return len(self._held)
 
-    def set_offset(self, host: str, offset_ns: int) -> None:
-        """Correct the records of ``host`` that come from now on by its clock minus ours, ns."""
-        self._offsets[host] = offset_ns
+    def set_offset(self, host: str, offset_ns: int, process: str = "") -> None:
+        """Correct the records of ``host`` that come from now on by its clock minus ours, ns.
+
+        Where ``process`` is given, only its records, and they by nothing else: hosts name themselves, and
+        two can have one name.
+        """
+        self._offsets[host, process] = offset_ns
 
     def add(self, record: LogRecord, now_ns: int) -> None:
         """Take one record in.
 
         A hole in the numbers of its source becomes a record of its own, right before this one.
         """
-        offset = self._offsets.get(record.host, 0)
+        source: Source = (record.host, record.process, record.pid, record.channel)
+        offset = self._offset_of(record, source, now_ns)
         if offset != record.offset_ns:
             record = msgspec.structs.replace(record, offset_ns=offset)
-        source: Source = (record.host, record.process, record.pid, record.channel)
+        self._newest_of[source] = (record.time_ns, record.corrected_ns)
         known = source in self._expected
         lost = record.seq - self._expected.get(source, 0)
         if lost > 0:
@@ -65,6 +75,8 @@ class LogMerger:
         """Forget the numbers of a process that has ended and whose last records have come in."""
         for source in [s for s in self._expected if s[:3] == (host, process, pid)]:
             del self._expected[source]
+            del self._newest_of[source]
+        self._offsets.pop((host, process), None)
 
     def take(self, now_ns: int) -> list[LogRecord]:
         """Records whose time has come, sorted by corrected time but for those marked late."""
@@ -81,10 +93,19 @@ class LogMerger:
         """When `take` next gives something; None while nothing is held."""
         return self._held[0][2] if self._held else None
 
+    def _offset_of(self, record: LogRecord, source: Source, now_ns: int) -> int:
+        offset = self._offsets.get((record.host, record.process))
+        if offset is None:
+            offset = self._offsets.get((record.host, ""), 0)
+        corrected = min(record.time_ns - offset, now_ns)
+        stamped_before, before = self._newest_of.get(source, (record.time_ns, corrected))
+        if stamped_before <= record.time_ns:
+            corrected = max(corrected, before)
+        return record.time_ns - corrected
+
     def _hold(self, record: LogRecord, now_ns: int) -> None:
         corrected = record.corrected_ns
-        # A clock that is ahead of ours must not keep its records from being seen.
-        release = min(corrected, now_ns) + self.watermark_ns
+        release = corrected + self.watermark_ns
         heapq.heappush(self._held, (corrected, next(self._arrivals), release, record))
 
     def _let_out(self) -> LogRecord:

@@ -25,7 +25,7 @@ from msgspec.msgpack import Ext
 from numpy.lib import format as npformat
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model import graph, ledger, logs, remote, status, stream
+from pyacq_lab.model import clock, graph, ledger, logs, remote, status, stream
 
 Buffer = bytes | bytearray | memoryview
 
@@ -65,6 +65,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         status.ManagerStatus,
         status.PostMortem,
         status.Usage,
+        clock.ClockOffset,
         logs.LogRecord,
         graph.Edge,
         remote.Welcome,

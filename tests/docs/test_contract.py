@@ -286,6 +286,14 @@ def test_records_of_several_processes_are_sorted_by_time(lab):
     assert [r.corrected_ns for r in records] == sorted(r.corrected_ns for r in records)
 
 
+def test_the_clock_of_each_host_is_measured_and_nobody_needs_to_synchronize_it(lab):
+    assert set(lab.manager.status().clocks) == {"bench", "local"}
+    for host in lab.manager.list_hosts():
+        assert host.clock.n_probes > 0
+        assert 0 < host.clock.uncertainty_ns < 10**9
+        assert repr(host.clock).startswith(f"<clock of {host.name}: ")
+
+
 def test_printed_lines_stand_in_the_order_of_time_too(lab):
     lab.there.run(
         "import logging; print('first line'); print('second line'); logging.error('after both lines')"

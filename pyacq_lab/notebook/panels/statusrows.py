@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,7 +42,8 @@ def status_rows(status: ManagerStatus) -> list[StatusRow]:
     for host in status.hosts:
         rows.append(_host_row(host, status))
         for group in host.groups:
-            rows.append(_group_row(host, group, status.time_ns))
+            offset, _ = status.clocks.get(host.name, (0, 0))
+            rows.append(_group_row(host, group, status.time_ns + offset))
             for node in status.nodes.get(group.name, ()):
                 rows.append(_node_row(host, group, node))
     return rows
@@ -83,13 +85,23 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
+def format_clock(offset_ns: int, uncertainty_ns: int) -> str:
+    """Offset and uncertainty to a tenth of a millisecond, such as ``clock +3.2 ± 0.1 ms``.
+
+    The uncertainty is rounded up; a digit more would change with every look.
+    """
+    within = f"± {math.ceil(uncertainty_ns / 1e5) / 10:.1f} ms"
+    if abs(offset_ns) >= 10**9:
+        return f"clock {offset_ns / 1e9:+.3f} s {within}"
+    return f"clock {round(offset_ns / 1e6, 1) + 0.0:+.1f} {within}"  # + 0.0: no "-0.0"
+
+
 def _host_row(host: HostStatus, status: ManagerStatus) -> StatusRow:
     why = status.unreachable.get(host.name)
     state = "up" if why is None else "unreachable"
     notes = [host.endpoint, host.platform, _count(host.cpu_count, "core") if host.cpu_count else ""]
     if host.name in status.clocks:
-        offset, uncertainty = status.clocks[host.name]
-        notes.append(f"clock {offset / 1e6:+.3f} ± {uncertainty / 1e6:.3f} ms")
+        notes.append(format_clock(*status.clocks[host.name]))
     if why is not None:
         notes = [why, *notes]
     used = host.memory_total - host.memory_available
@@ -99,6 +111,7 @@ def _host_row(host: HostStatus, status: ManagerStatus) -> StatusRow:
 
 
 def _group_row(host: HostStatus, group: GroupStatus, now_ns: int) -> StatusRow:
+    # now_ns is the host's time, as started_ns is.
     alive = group.state in ("starting", "running")
     up = format_duration((now_ns - group.started_ns) / 1e9) if alive and group.started_ns else ""
     cpu = f"{group.usage.cpu_percent:.0f} %" if alive else ""

@@ -141,6 +141,14 @@ def test_records_of_a_host_are_corrected_by_its_clock(server, until):
     assert server.query(since=2 * 10**9)[0].message == "second"
 
 
+def test_the_servers_own_records_are_right_whatever_a_host_of_its_name_is(server, until):
+    server.set_offset("lab", 5 * 10**9)
+    server.say("mine")
+
+    until(lambda: server.query())
+    assert server.query()[0].offset_ns == 0
+
+
 def test_subscribers_get_every_record_once_in_batches(server, until):
     batches = []
     end = server.subscribe(batches.append, interval=0)

@@ -19,7 +19,11 @@ import pyacq_lab
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, RemoteError
 from pyacq_lab.manager.managerproxy import ManagerProxy
 from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.notebook.application import NotebookManagerProxy
+
+SAME_CLOCK = 1_000_000_000
+"""Two processes read the system's clock when they start, ns: it may have been set in between."""
 
 PACKAGE = Path(__file__).parents[3]
 
@@ -54,6 +58,10 @@ def test_the_whole_way(manager, until) -> None:
     assert psutil.Process(group.pid).is_running()
     assert group.host == host
     assert host.manager is manager
+    clock = host.clock
+    assert isinstance(clock, ClockOffset)  # by value
+    assert abs(clock.offset_ns) <= clock.uncertainty_ns + SAME_CLOCK
+    assert set(manager.status().clocks) == {"local"}
     assert [g.name for g in manager.list_nodegroups()] == ["acquisition"]
 
     source = group.create_node("SystemMonitor", name="monitor")

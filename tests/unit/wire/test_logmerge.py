@@ -137,3 +137,43 @@ def test_a_forgotten_process_is_heard_for_the_first_time_again():
     merger.add(record(1, 2), now_ns=0)
 
     assert [r.lost for r in merger.flush()] == [0, 2, 0]
+
+
+def test_an_offset_that_is_measured_anew_keeps_the_order_of_a_source():
+    merger = LogMerger()
+    merger.set_offset("rig", 1000)
+    merger.add(record(5000, 0), now_ns=10_000)
+    merger.set_offset("rig", 1200)
+    merger.add(record(5100, 1), now_ns=10_000)
+
+    assert [(r.seq, r.corrected_ns) for r in merger.flush()] == [(0, 4000), (1, 4000)]
+
+
+def test_a_clock_that_was_set_back_is_not_held_to_its_old_order():
+    merger = LogMerger()
+    merger.add(record(5000, 0), now_ns=10_000)
+    merger.set_offset("rig", -4000)
+    merger.add(record(1100, 1), now_ns=10_000)
+
+    assert [r.corrected_ns for r in merger.flush()] == [5000, 5100]
+
+
+def test_a_clock_that_jumped_ahead_makes_no_other_record_late():
+    merger = LogMerger(watermark_ns=100)
+    merger.add(record(10**18, 0, "jumped"), now_ns=1000)
+    merger.take(1100)
+    merger.add(record(1150, 0, "rig"), now_ns=1200)
+
+    (other,) = merger.take(1250)
+
+    assert (other.host, other.late) == ("rig", False)
+
+
+def test_processes_of_hosts_of_one_name_have_their_own_offsets():
+    merger = LogMerger()
+    merger.set_offset("rig", 500)
+    merger.set_offset("rig", 3000, process="p")
+    merger.add(record(4000, 0), now_ns=10_000)
+    merger.add(LogRecord(time_ns=4000, host="rig", process="other"), now_ns=10_000)
+
+    assert [(r.process, r.offset_ns) for r in merger.flush()] == [("p", 3000), ("other", 500)]

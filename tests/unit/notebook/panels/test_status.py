@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 
 from pyacq_lab.model.ledger import HopLedger, PortStatus
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus, NodeStatus, Usage
 from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
-from pyacq_lab.notebook.panels.statusrows import format_bytes, format_duration, status_rows
+from pyacq_lab.notebook.panels.statusrows import format_bytes, format_clock, format_duration, status_rows
 
 S = 10**9
 STATUS = ManagerStatus(
@@ -49,11 +50,31 @@ def test_rows_follow_hosts_processes_and_nodes():
     rows = {row.key: row for row in status_rows(STATUS)}
 
     assert list(rows) == ["rig", "rig/cams", "rig/cams/left", "rig/cams/right", "rig/amp", "<b>pc</b>"]
-    assert rows["rig"].cells[-1] == "tcp://10.0.0.53:8000 · 8 cores · clock +0.120 ± 0.040 ms"
+    assert rows["rig"].cells[-1] == "tcp://10.0.0.53:8000 · 8 cores · clock +0.1 ± 0.1 ms"
     assert rows["rig/cams"].cells == ("cams", "2", "12 %", "27.3 MB", "1 min 5 s", "")
     assert rows["rig/amp"].cells == ("amp", "3", "", "", "", "killed by SIGSEGV")
     assert (rows["rig/amp"].state, rows["rig/amp"].tone) == ("died", "bad")
     assert rows["<b>pc</b>"].state == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("offset", "uncertainty", "said"),
+    [
+        (3_214_000, 81_000, "clock +3.2 ± 0.1 ms"),
+        (-40_000, 100_000, "clock +0.0 ± 0.1 ms"),
+        (-17 * S, 1_250_000, "clock -17.000 s ± 1.3 ms"),
+    ],
+)
+def test_a_clock_is_told_to_a_tenth_of_a_millisecond(offset, uncertainty, said):
+    assert format_clock(offset, uncertainty) == said
+
+
+def test_how_long_a_process_is_up_is_told_by_the_clock_that_started_it():
+    ahead = msgspec.structs.replace(
+        STATUS, time_ns=STATUS.time_ns - 3600 * S, clocks={"rig": (3600 * S, 1000)}
+    )
+
+    assert {row.key: row for row in status_rows(ahead)}["rig/cams"].cells[4] == "1 min 5 s"
 
 
 def test_trouble_and_losses_are_said():
