@@ -13,6 +13,16 @@ from pyacq_lab.model.logs import LogRecord
 Source = tuple[str, str, int, str]
 
 
+class _Heard:
+    """How far a source was heard."""
+
+    __slots__ = ("newest_ns", "stop")
+
+    def __init__(self) -> None:
+        self.stop = 0
+        self.newest_ns = 0
+
+
 class LogMerger:
     """Sort records behind a short watermark, and show what is missing.
 
@@ -30,7 +40,7 @@ class LogMerger:
     def __init__(self, watermark_ns: int = 150_000_000) -> None:
         self.watermark_ns = watermark_ns
         self._offsets: dict[str, int] = {}
-        self._expected: dict[Source, int] = {}
+        self._heard: dict[Source, _Heard] = {}
         # (corrected time, order of arrival, time of release, record)
         self._held: list[tuple[int, int, int, LogRecord]] = []
         self._arrivals = count()
@@ -45,7 +55,7 @@ class LogMerger:
         self._offsets[host] = offset_ns
 
     def add(self, record: LogRecord, now_ns: int) -> None:
-        """Take one record in.
+        """Take one record in; one that was taken in before is passed over.
 
         A hole in the numbers of its source becomes a record of its own, right before this one.
         """
@@ -53,18 +63,25 @@ class LogMerger:
         if offset != record.offset_ns:
             record = msgspec.structs.replace(record, offset_ns=offset)
         source: Source = (record.host, record.process, record.pid, record.channel)
-        known = source in self._expected
-        lost = record.seq - self._expected.get(source, 0)
+        heard = self._heard.get(source)
+        if heard is None:
+            heard = self._heard[source] = _Heard()
+        lost = record.seq - heard.stop
         if lost > 0:
-            self._hold(_hole(record, lost, known), now_ns)
-        # A lower number is a new process with the old one's pid: begin again from there.
-        self._expected[source] = record.seq + 1
+            self._hold(_hole(record, lost, heard.stop > 0), now_ns)
+        elif lost < 0:
+            if record.time_ns <= heard.newest_ns:
+                return  # it has come another way already
+            # A lower number later on is a new process with the old one's pid: begin again from there.
+            heard.newest_ns = 0
+        heard.stop = record.seq + 1
+        heard.newest_ns = max(heard.newest_ns, record.time_ns)
         self._hold(record, now_ns)
 
     def forget(self, host: str, process: str, pid: int) -> None:
         """Forget the numbers of a process that has ended and whose last records have come in."""
-        for source in [s for s in self._expected if s[:3] == (host, process, pid)]:
-            del self._expected[source]
+        for source in [s for s in self._heard if s[:3] == (host, process, pid)]:
+            del self._heard[source]
 
     def take(self, now_ns: int) -> list[LogRecord]:
         """Records whose time has come, sorted by corrected time but for those marked late."""
