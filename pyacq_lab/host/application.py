@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyacq_lab.host.groups import Groups
+from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.wire.journal import Journal
+
+BATCH = 500
+"""Log records that are told together at most."""
 
 HANG_UP_GRACE = 1.0
 """Seconds after which a manager that closed its connection, and did not come back, is given up."""
 
 Send = Callable[[bytes, str, Any, int], bool]
 """Sends ``(routing_id, topic, value, number)`` to a manager; False where that was not possible now."""
+
+
+def _now(function: Callable[[], None]) -> None:
+    function()
 
 
 @dataclass(eq=False)
@@ -38,6 +46,11 @@ class Application:
         See `Send`.
     link_timeout : float
         Seconds of silence after which a connection is closed although nobody hung up.
+    soon : callable
+        Calls a function when the event loop has done what it is at: log records that come together are
+        told together.
+    own_records : int
+        Number of the next record of the host's own, as this manager counts them.
     """
 
     id: str
@@ -47,10 +60,13 @@ class Application:
     heard: float
     send: Send
     link_timeout: float
+    soon: Callable[[Callable[[], None]], object] = _now
     journal: Journal = field(default_factory=Journal)
+    own_records: int = 0
     told: int = 0
     gone_since: float | None = None
     groups: Groups = field(init=False)
+    _records: list[LogRecord] = field(default_factory=list)
 
     def resume(self, routing_id: bytes, heard: int, lease: float, now: float) -> None:
         """Go on over a new connection; what came after event ``heard`` is told again."""
@@ -60,8 +76,23 @@ class Application:
 
     def notify(self, topic: str, value: Any) -> None:
         """Tell something now, or as soon as the manager can be reached."""
+        self._tell_records()
         self.journal.append(topic, value)
         self.tell_news()
+
+    def tell(self, record: LogRecord) -> None:
+        """Tell a log record soon, together with others."""
+        self._records.append(record)
+        if len(self._records) >= BATCH:
+            self._tell_records()
+        elif len(self._records) == 1:
+            self.soon(self._tell_records)
+
+    def _tell_records(self) -> None:
+        if self._records:
+            records, self._records = self._records, []
+            self.journal.append("log", records, sum(1 + len(r.message) // 200 for r in records))
+            self.tell_news()
 
     def tell_news(self) -> None:
         """Send what has not been sent, as far as the connection takes it now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import Reachable, Spawned
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.model.status import GroupStatus, PostMortem
+from pyacq_lab.wire.logcodec import LogOrigin, encode_batch
 from pyacq_lab.wire.messages import Spawn
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,9 @@ class Groups:
     host : str
         The host's name.
     notify : callable
-        Tells the manager: ``group_state`` (`GroupStatus`), ``post_mortem`` (`PostMortem`), ``log``.
+        Tells the manager: ``group_state`` (`GroupStatus`), ``post_mortem`` (`PostMortem`).
+    tell : callable
+        Tells the manager a log record.
     """
 
     def __init__(
@@ -79,7 +83,9 @@ class Groups:
         clock: Clock,
         host: str,
         notify: Notify,
+        tell: Callable[[LogRecord], None],
     ) -> None:
+        self._tell_record = tell
         self._notify = notify
         self._launcher = launcher
         self._bootstrap = bootstrap
@@ -115,6 +121,8 @@ class Groups:
             raise ConfigurationError(f"host {self._host!r} already has a nodegroup {request.name!r}")
         group = Group(request.name, request.token, asyncio.get_running_loop().create_future())
         group.spawned.add_done_callback(lambda f: f.cancelled() or f.exception())  # heard by whoever waits
+        if there is not None and there.process is not None:
+            there.process.forget_words()
         self._groups[request.name] = group
         try:
             spawned = await self._start(group, request, interface)
@@ -177,6 +185,20 @@ class Groups:
         self._closed = True
         names = [n for n, g in self._groups.items() if g.ending is None]
         await asyncio.gather(*(self.stop(n, grace) for n in names))
+        for group in self._groups.values():
+            if group.process is not None:
+                group.process.forget_words()
+
+    def last_words(self, name: str, pid: int, since: int) -> bytes | None:
+        """Batch of what an ended process had said; see `LastWords`. Raises as `find`, or LifecycleError."""
+        group = self.find(name)
+        if group.process is None or group.process.pid != pid:
+            return None  # the name is another's by now
+        kept = group.process.last_words(since)
+        if kept is None:
+            return None
+        first, words = kept
+        return encode_batch(first, LogOrigin(host=self._host, process=name, pid=pid), words) if words else b""
 
     def statuses(self) -> tuple[GroupStatus, ...]:
         """Snapshot of every nodegroup."""
@@ -213,6 +235,7 @@ class Groups:
     def _tell(self, group: Group, level: int, message: str, stream: str = "log", traceback: str = "") -> None:
         record = LogRecord(
             time_ns=self._clock.now_ns(),
+            mono_ns=time.monotonic_ns(),
             seq=group.lines,
             host=self._host,
             process=group.name,
@@ -225,4 +248,4 @@ class Groups:
             channel="host",
         )
         group.lines += 1
-        self._notify("log", record)
+        self._tell_record(record)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.host.server import HostServer
+from pyacq_lab.transport.capture import LogCapture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a host server as the command line says."""
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.NOTSET if arguments.verbose else logging.WARNING)
+    logging.basicConfig(handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(_serve(arguments))
     except PyacqError as error:
@@ -55,6 +55,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(number, host.stop)
+    capture = LogCapture(host.voice())
+    capture.install(logging.INFO)
+    capture.watch_loop(loop)
+    try:
+        await _run(host, arguments)
+    finally:
+        capture.uninstall()
+
+
+async def _run(host: HostServer, arguments: argparse.Namespace) -> None:
     await host.start()
     if arguments.child:
         threading.Thread(

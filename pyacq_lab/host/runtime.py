@@ -15,10 +15,11 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from pyacq_lab.kernel.living import lives
+
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"host-(?P<pid>\d+)-(?P<born>\d+)-[0-9a-f]+$")
-_SAME_PROCESS = 2  # seconds by which two answers about one process's birth may differ
 
 
 class RuntimeFolder:
@@ -58,7 +59,7 @@ class RuntimeFolder:
         removed: list[Path] = []
         for folder in self._root.iterdir():
             match = _NAME.match(folder.name)
-            if match is None or _lives(int(match["pid"]), int(match["born"])):
+            if match is None or lives(int(match["pid"]), int(match["born"])):
                 continue
             log.info("sweeping %s, which a killed host left behind", folder)
             if on_leftover is not None:
@@ -71,14 +72,3 @@ class RuntimeFolder:
         """Remove the folder with all that is in it; idempotent."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
-
-
-def _lives(pid: int, born: int) -> bool:
-    """Whether the process that was born then still lives: its number may be another's by now."""
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - born) < _SAME_PROCESS
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True  # somebody's, perhaps the owner's: better left alone

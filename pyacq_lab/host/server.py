@@ -17,11 +17,13 @@ from pyacq_lab.host import machine
 from pyacq_lab.host.application import Application
 from pyacq_lab.host.groups import Groups
 from pyacq_lab.host.runtime import RuntimeFolder
+from pyacq_lab.host.voice import HostVoice, concerning
 from pyacq_lab.kernel.launcher import Launcher
 from pyacq_lab.model.remote import Welcome
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring
 from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer, RpcServer
 from pyacq_lab.transport.sockets import HEARTBEAT_TIMEOUT, parse_endpoint
@@ -37,10 +39,12 @@ from pyacq_lab.wire.messages import (
     InterruptGroup,
     KeptLogs,
     KernelConnection,
+    LastWords,
     ListGroups,
     Pair,
     Ping,
     RenewLease,
+    SetLogLevel,
     SignalGroup,
     Spawn,
     StopGroup,
@@ -146,6 +150,10 @@ class HostServer:
         """Key to paste into a notebook: the public key, and the pairing token while it is unused."""
         return self._keys.public + (self._token.secret if self._token else "")
 
+    def voice(self) -> HostVoice:
+        """What takes the host's own log records to the managers. Called in the event loop's thread."""
+        return HostVoice(self.name, self._clock, lambda: list(self._applications.values()), self._loop)
+
     async def serve(self) -> None:
         """Serve until `stop` is called, then end all nodegroups."""
         try:
@@ -164,7 +172,9 @@ class HostServer:
 
     async def close(self) -> None:
         """End all nodegroups and stop listening."""
-        await asyncio.gather(*(a.groups.close() for a in self._applications.values()), *self._dismissals)
+        await asyncio.gather(
+            *(self._end_groups(a, 3.0) for a in self._applications.values()), *self._dismissals
+        )
         self._server.close()
         await self._launcher.close()
         await asyncio.to_thread(self._reactor.close)
@@ -196,8 +206,14 @@ class HostServer:
             return self._hello(message, peer)
         if isinstance(message, DumpStacks):
             raise UnknownName("ask a nodegroup for its stacks, not the host")
+        if isinstance(message, SetLogLevel):
+            return set_log_level(message.logger, message.level)
         application = self._application_of(peer)
         application.heard = time.monotonic()
+        with concerning(application.id):
+            return await self._serve_application(message, application)
+
+    async def _serve_application(self, message: Any, application: Application) -> Any:
         groups = application.groups
         match message:
             case RenewLease():
@@ -212,8 +228,10 @@ class HostServer:
                 return groups.running(name).send_signal(signum)
             case AskPostMortem(name):
                 return groups.find(name).post_mortem
+            case LastWords(name, pid, since):
+                return groups.last_words(name, pid, since)
             case KeptLogs(since):
-                return [event.value for event in application.journal.after(since, "log")]
+                return [r for event in application.journal.after(since, "log") for r in event.value]
             case Spawn():
                 return await groups.spawn(message, self._interface)
             case StopGroup(name, grace):
@@ -273,9 +291,10 @@ class HostServer:
             self._server.notify,
             # The last word may have been said a while before the silence began.
             HEARTBEAT_TIMEOUT - WATCH_PERIOD,
+            self._loop.call_soon,
         )
         application.groups = Groups(
-            self._launcher, self._bootstrap, self._clock, self.name, application.notify
+            self._launcher, self._bootstrap, self._clock, self.name, application.notify, application.tell
         )
         return application
 
@@ -298,7 +317,8 @@ class HostServer:
         """Give up managers that hung up and did not come back, or were silent for their whole lease."""
         given_up = {a: why for a in self._applications.values() if (why := a.look(time.monotonic()))}
         for application, why in given_up.items():
-            log.warning("manager %s %s: its nodegroups on this host end", application.id, why)
+            with concerning(application.id):
+                log.warning("manager %s %s: its nodegroups on this host end", application.id, why)
             application.give_up(why)
             self._given_up[application.id] = why
             while len(self._given_up) > _REMEMBERED:
@@ -309,4 +329,8 @@ class HostServer:
 
     async def _dismiss(self, application: Application) -> None:
         self._applications.pop(application.id, None)
-        await application.groups.close(DISMISS_GRACE)
+        await self._end_groups(application, DISMISS_GRACE)
+
+    async def _end_groups(self, application: Application, grace: float) -> None:
+        with concerning(application.id):
+            await application.groups.close(grace)

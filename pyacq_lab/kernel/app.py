@@ -16,7 +16,7 @@ from tornado.ioloop import IOLoop
 from traitlets import Type
 from traitlets.config import Config
 
-from pyacq_lab.kernel.prints import OnPrint, PrintLines
+from pyacq_lab.kernel.prints import OnFlush, OnPrint, PrintLines
 from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out
 
 keep_debugger_out()
@@ -34,6 +34,7 @@ def run_kernel(
     on_started: Callable[[], None],
     on_print: OnPrint,
     on_closing: Callable[[], None],
+    on_flush: OnFlush | None = None,
 ) -> int:
     """Run the kernel; blocks the main thread until it is shut down.
 
@@ -56,6 +57,8 @@ def run_kernel(
     on_closing : callable
         Called once, before the end, whatever its reason: by the control thread (shutdown request), by
         a thread of its own (SIGTERM) or by this one. Prints made in it still reach `on_print`.
+    on_flush : callable, optional
+        Called as ``on_flush(stream, unfinished)`` by a thread that flushes a line before its end.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def run_kernel(
         parent_handle=1,
         outstream_class=None,
     )
-    app.prepare(on_started, on_print, on_closing)
+    app.prepare(on_started, on_print, on_closing, on_flush)
     app.update_config(
         Config(
             InteractiveShell={"banner1": banner}, HistoryManager={"enabled": False}
@@ -89,11 +92,15 @@ class GroupApp(IPKernelApp):
     kernel_class = Type(GroupKernel)
 
     def prepare(
-        self, on_started: Callable[[], None], on_print: OnPrint, on_closing: Callable[[], None]
+        self,
+        on_started: Callable[[], None],
+        on_print: OnPrint,
+        on_closing: Callable[[], None],
+        on_flush: OnFlush | None = None,
     ) -> None:
         """Take the callbacks. Called once, before `initialize`."""
         self._on_started = on_started
-        self._lines = (PrintLines("stdout", on_print), PrintLines("stderr", on_print))
+        self._lines = tuple(PrintLines(name, on_print, on_flush) for name in ("stdout", "stderr"))
         self._closing = _Once(on_closing)
         self._started = threading.Event()
         self._loop = IOLoop.current()

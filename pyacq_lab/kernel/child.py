@@ -39,6 +39,8 @@ class Launched:
         For `pyacq_lab.kernel.app.run_kernel`.
     bootstrap : dict
         What the caller of the launcher passed, as it came.
+    spool : str
+        Where it keeps its last words, for `pyacq_lab.transport.spool.open_spool`; empty: nowhere.
     host : HostWatch
         Say there what should happen when the host is gone.
     """
@@ -46,6 +48,7 @@ class Launched:
     name: str
     connection_file: str
     bootstrap: dict[str, Any]
+    spool: str
     host: HostWatch
 
     def report(self, told: dict[str, Any]) -> None:
@@ -110,7 +113,9 @@ def _run(pipe: int, host: HostWatch) -> int:
     if request["cwd"] is not None:
         os.chdir(request["cwd"])
     sys.argv = [request["name"]]
-    launched = Launched(request["name"], request["connection_file"], request["bootstrap"], host)
+    launched = Launched(
+        request["name"], request["connection_file"], request["bootstrap"], request["spool"], host
+    )
     try:
         return _find(request["program"])(launched)
     finally:

@@ -22,6 +22,7 @@ from pyacq_lab.kernel.pipes import Pipes
 from pyacq_lab.kernel.process import KernelProcess, OnExit, OnOutput
 from pyacq_lab.kernel.provisioner import GroupKernelManager, GroupProvisioner, GroupSpecs
 from pyacq_lab.kernel.spawned import Child, Spawned, has_pidfd
+from pyacq_lab.transport.spool import Spool
 
 logger = logging.getLogger(__name__)
 
@@ -136,9 +137,15 @@ class Launcher:
             raise LifecycleError(f"cannot launch nodegroup {request.name!r}: the launcher is closed")
         _check(request)
         manager = self._manager(request)
-        first_line = self._first_line(request, manager.connection_file)
-        pipes = Pipes()
-        process = KernelProcess(request.name, manager, pipes, on_output, on_exit)
+        spool = self._spool(request.name)
+        try:
+            first_line = self._first_line(request, manager.connection_file, spool)
+            pipes = Pipes()
+        except BaseException:
+            if spool is not None:
+                spool.close()
+            raise
+        process = KernelProcess(request.name, manager, pipes, on_output, on_exit, spool)
         provisioner = GroupProvisioner(parent=manager, kernel_spec=manager.kernel_spec)
         provisioner.bearer = partial(self._bear, request, first_line, pipes, process)
         manager.provisioner = provisioner
@@ -201,7 +208,14 @@ class Launcher:
         pipes.write_request(first_line)
         return child
 
-    def _first_line(self, request: LaunchRequest, connection_file: str) -> bytes:
+    def _spool(self, name: str) -> Spool | None:
+        try:
+            return Spool(self._runtime_dir)
+        except OSError as error:
+            logger.warning("nodegroup %s starts without a spool, its last words may be lost: %s", name, error)
+            return None
+
+    def _first_line(self, request: LaunchRequest, connection_file: str, spool: Spool | None) -> bytes:
         plain = {
             "name": request.name,
             "program": self._program,
@@ -209,6 +223,7 @@ class Launcher:
             "bootstrap": request.bootstrap,
             "cwd": request.cwd,
             "env": request.env,
+            "spool": "" if spool is None else spool.path,
         }
         try:
             return json.dumps(plain).encode() + b"\n"
@@ -233,6 +248,7 @@ class Launcher:
     ) -> None:
         """Leave nothing of a launch that failed, and say why it did."""
         self._processes.discard(process)
+        process.forget_words()
         if not process.pid:
             pipes.close()
             await manager.cleanup_resources()

@@ -13,6 +13,9 @@ from pyacq_lab.kernel.lines import MAX_LINE, as_seen
 OnPrint = Callable[[str, str, bool], None]
 """Called as ``on_print(stream, line, in_cell)`` by the thread that printed."""
 
+OnFlush = Callable[[str, dict[str, str]], None]
+"""Called as ``on_flush(stream, unfinished)`` by the thread that flushed; see `PrintLines`."""
+
 
 class PrintLines:
     """Assembler of one stream's prints.
@@ -23,11 +26,15 @@ class PrintLines:
         ``"stdout"`` or ``"stderr"``, handed through.
     on_print : callable
         Takes every line, without its end.
+    on_flush : callable, optional
+        Takes, when somebody flushes a line before its end, what all threads' last lines hold so far, by the
+        name of the thread: it would be lost if the process were killed.
     """
 
-    def __init__(self, stream: str, on_print: OnPrint) -> None:
+    def __init__(self, stream: str, on_print: OnPrint, on_flush: OnFlush | None = None) -> None:
         self._stream = stream
         self._on_print = on_print
+        self._on_flush = on_flush
         self._local = threading.local()
         self._all: weakref.WeakSet[_Pending] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -40,6 +47,15 @@ class PrintLines:
             with self._lock:
                 self._all.add(pending)
         pending.add(text, in_cell)
+
+    def flush(self) -> None:
+        """Tell what the unfinished lines hold, where the calling thread has one."""
+        pending: _Pending | None = getattr(self._local, "pending", None)
+        if self._on_flush is None or pending is None or not pending.text:
+            return
+        with self._lock:
+            everyone = list(self._all)
+        self._on_flush(self._stream, {p.thread: as_seen(p.text) for p in everyone if p.text})
 
     def finish_line(self) -> None:
         """Give out the calling thread's unfinished line."""
@@ -73,21 +89,22 @@ class _Pending:
 
     def __init__(self, emit: Callable[[str, bool], None]) -> None:
         self._emit = emit
-        self._text = ""
+        self.thread = threading.current_thread().name
+        self.text = ""
         self._in_cell = False
 
     def add(self, text: str, in_cell: bool) -> None:
-        if self._text and in_cell != self._in_cell:
+        if self.text and in_cell != self._in_cell:
             self.finish()
         self._in_cell = in_cell
-        *whole, self._text = (self._text + text).split("\n")
+        *whole, self.text = (self.text + text).split("\n")
         for line in whole:
             self._emit(as_seen(line), in_cell)
-        if len(self._text) > MAX_LINE:
+        if len(self.text) > MAX_LINE:
             self.finish()
 
     def finish(self) -> None:
-        text, self._text = self._text, ""
+        text, self.text = self.text, ""
         if text:
             self._emit(as_seen(text), self._in_cell)
 

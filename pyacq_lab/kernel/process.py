@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from msgspec import Raw
 
-from pyacq_lab.errors import LifecycleError
+from pyacq_lab.errors import LifecycleError, ProtocolError
 from pyacq_lab.kernel.endings import TAIL_LINES, Ending
 from pyacq_lab.kernel.pipes import Pipes
 from pyacq_lab.kernel.provisioner import GroupKernelManager
 from pyacq_lab.kernel.spawned import Child
 from pyacq_lab.kernel.tree import ProcessTree
 from pyacq_lab.model.status import Usage
+from pyacq_lab.transport.spool import Spool
+from pyacq_lab.wire.spool import SpoolContent
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,13 @@ class KernelProcess:
     """
 
     def __init__(
-        self, name: str, manager: GroupKernelManager, pipes: Pipes, on_output: OnOutput, on_exit: OnExit
+        self,
+        name: str,
+        manager: GroupKernelManager,
+        pipes: Pipes,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        spool: Spool | None = None,
     ) -> None:
         self.name = name
         self.pid = 0
@@ -59,6 +68,8 @@ class KernelProcess:
         self.report: dict[str, Any] = {}
         self._manager = manager
         self._pipes = pipes
+        self._spool = spool
+        self._content: SpoolContent | None = None
         self._on_output = on_output
         self._on_exit: OnExit | None = None
         self._wanted_on_exit = on_exit
@@ -94,6 +105,40 @@ class KernelProcess:
     def output_tail(self) -> tuple[str, ...]:
         """The last 200 lines it wrote by descriptor or before its prints were taken over."""
         return tuple(self._tail)
+
+    def last_words(self, seq: int) -> tuple[int, list[Raw]] | None:
+        """What the ended process had said before its end: encoded records, as `wire.logcodec` has them.
+
+        Parameters
+        ----------
+        seq : int
+            Number of the first record that is wanted.
+
+        Returns
+        -------
+        tuple of (int, list of msgspec.Raw), or None
+            The first one's number, and records that follow on each other, at most a megabyte of them; an
+            empty list where there are no more: then all are forgotten. None where nothing was kept.
+
+        Raises
+        ------
+        LifecycleError
+            The process still runs.
+        """
+        if self.ending is None:
+            raise LifecycleError(f"nodegroup {self.name!r} still runs: it says itself what it has to say")
+        if self._content is None:
+            return None
+        runs = self._content.after(seq)
+        if not runs:
+            self.forget_words()
+        return runs[0] if runs else (seq, [])
+
+    def forget_words(self) -> None:
+        """Give back the memory of the last words. Idempotent."""
+        if self._spool is not None:
+            self._spool.close()
+        self._spool = self._content = None
 
     def usage(self) -> Usage:
         """What the whole process tree uses; the CPU time since the last question."""
@@ -179,10 +224,22 @@ class KernelProcess:
         finally:
             child.release()
         await self._pipes.finish(_DRAIN_TIME)
+        self._read_spool()
         await self._manager.cleanup_resources()
         self.ending = Ending.of(status, expected=expected, output=self.output_tail())
         self._tell(self.ending)
         return self.ending
+
+    def _read_spool(self) -> None:
+        spool, self._spool = self._spool, None
+        if spool is None:
+            return
+        try:
+            self._content = spool.content()
+        except ProtocolError as error:
+            logger.error("the last words of nodegroup %s cannot be read: %s", self.name, error)
+        finally:
+            spool.close()
 
     def _tell(self, ending: Ending) -> None:
         if self._on_exit is None:

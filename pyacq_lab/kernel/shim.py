@@ -26,6 +26,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from pyacq_lab.kernel.prints import PrintLines
+from pyacq_lab.transport.logs import is_hushed
 
 _FDS = {"stdout": 1, "stderr": 2}
 
@@ -78,14 +79,24 @@ class CellStream(OutStream):
 
     def write(self, string: str) -> int:
         """Print; safe from any thread."""
+        in_cell = bool(self._parent_header.get(None))
+        if is_hushed():  # it has been said in another way already: only a cell still shows it
+            if in_cell and not self.closed and self._is_master_process():
+                super().write(string)
+            return len(string)
         if not self._is_master_process():
             os.write(self.fileno(), string.encode(errors="backslashreplace"))  # a fork of a user's
             return len(string)
-        in_cell = bool(self._parent_header.get(None))
         self.lines.write(string, in_cell)
         if in_cell and not self.closed:
             super().write(string)
         return len(string)
+
+    def flush(self) -> None:
+        """Have the cell show what was printed, and the host keep it; safe from any thread."""
+        if self._is_master_process():
+            self.lines.flush()
+        super().flush()
 
 
 class CellDisplayPublisher(ZMQDisplayPublisher):

@@ -14,9 +14,11 @@ import msgspec
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.kernel.client import KernelClient, RunResult
 from pyacq_lab.manager.connectionfile import ConnectionFile
+from pyacq_lab.manager.lastwords import LastWordsHeard
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.loglevels import check_level, check_logger_name
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
 from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
@@ -29,6 +31,7 @@ from pyacq_lab.wire.messages import (
     GroupState,
     InterruptGroup,
     KernelConnection,
+    SetLogLevel,
     SignalGroup,
     Spawn,
     StopAll,
@@ -67,6 +70,7 @@ class NodeGroupHandle:
         self.log_source = self.where
         self._request = request
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
+        self._log_levels: dict[str, SetLogLevel] = {}
         self._at_work: set[KernelClient] = set()
         self._connection_file: ConnectionFile | None = None
         self._file_lock = threading.Lock()
@@ -77,6 +81,7 @@ class NodeGroupHandle:
         self.pid = spawned.pid
         self.ending = ""
         self._post_mortem: PostMortem | None = None
+        self._last_words: LastWordsHeard | None = None
         self._nodes: dict[str, NodeHandle] = {}
         self.log_endpoint = host.reachable_endpoint(spawned.log_endpoint)
         self.public_key = spawned.public_key
@@ -285,6 +290,31 @@ class NodeGroupHandle:
         """Ask every running node to stop, over the control lane, without waiting; returns their names."""
         return self.client.call(StopAll(), 5.0)
 
+    def set_log_level(self, level: int | str, logger: str = "") -> str:
+        """Set the level of one of its loggers, over the control lane; kept when it is started again.
+
+        Parameters
+        ----------
+        level : int or str
+            Such as ``"DEBUG"`` or 10; ``"NOTSET"`` leaves it to the loggers above.
+        logger : str
+            Its name; the root logger, and with it all that have no level of their own, unless given.
+
+        Returns
+        -------
+        str
+            Name of the level that it had before.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such level, or the name is none.
+        """
+        message = SetLogLevel(check_logger_name(logger), check_level(level))
+        before: int = self.client.call(message, 5.0)
+        self._log_levels[message.logger] = message
+        return logging.getLevelName(before)
+
     def dump_stacks(self) -> str:
         """Stack of every thread of its process, as text, over the control lane."""
         return self.client.call(DumpStacks(), 5.0)
@@ -355,6 +385,8 @@ class NodeGroupHandle:
         """Connect to its process, and have its words heard. Called once for each process."""
         try:
             self.client.wait_connected()
+            for message in self._log_levels.values():
+                self.client.call(message, 5.0)
             self.host.manager.logs.connect(self.log_endpoint, self.public_key, self.log_source)
         except BaseException as error:
             self.release()
@@ -365,11 +397,24 @@ class NodeGroupHandle:
     def mark_ended(self, ending: str, post_mortem: PostMortem | None = None) -> None:
         """Note that its process is gone: open calls fail now, later calls at once; any thread."""
         self._post_mortem = post_mortem or self._post_mortem
+        with self._file_lock:
+            if post_mortem is not None and self._last_words is None:
+                client, logs = self.host.client, self.host.manager.logs
+                self._last_words = LastWordsHeard(client, logs, self.name, self.pid, self.log_source)
         self.ending = ending
         self.client.fail(f"{self.where} has ended: {ending}")
         for client in list(self._at_work):
             client.tell_died(f"{self.where} has ended: {ending}")
         self._remove_connection_file()
+
+    def hear_out(self, timeout: float) -> bool:
+        """Wait for what its ended process had said; whether all of it has been heard within ``timeout`` s."""
+        if self._last_words is None:
+            return False
+        try:
+            return self._last_words.all.result(timeout)
+        except TimeoutError:
+            return False
 
     def release(self) -> None:
         """Close the connection to it; its process is not touched."""

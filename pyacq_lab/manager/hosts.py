@@ -21,6 +21,7 @@ from pyacq_lab.errors import (
 from pyacq_lab.manager.clockwatch import ClockWatch
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.clock import ClockOffset
+from pyacq_lab.model.loglevels import check_level, check_logger_name
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.names import check_environment
 from pyacq_lab.model.remote import Spawned, Welcome
@@ -40,6 +41,7 @@ from pyacq_lab.wire.messages import (
     ListGroups,
     Pair,
     RenewLease,
+    SetLogLevel,
     Spawn,
     StopGroup,
 )
@@ -181,6 +183,19 @@ class HostHandle:
         """
         return list(self.client.call(KeptLogs(), 5.0))
 
+    def set_log_level(self, level: int | str, logger: str = "") -> str:
+        """Set the level of one of the host server's own loggers, for all managers that hear it.
+
+        Parameters and errors are those of `NodeGroupHandle.set_log_level`.
+
+        Returns
+        -------
+        str
+            Name of the level that it had before.
+        """
+        message = SetLogLevel(check_logger_name(logger), check_level(level))
+        return logging.getLevelName(self.client.call(message, 5.0))
+
     def status(self) -> HostStatus:
         """Snapshot of the machine and of this manager's nodegroups on it."""
         return self.client.call(DescribeHost(), 5.0)
@@ -209,7 +224,9 @@ class HostHandle:
         """Close the connections to nodegroups that have ended; their last words are taken first."""
         # Words of a host that is gone are not waited for.
         patience = 0.5 if self.client.connected else 0.0
-        self.manager.logs.disconnect(*(group.log_source for group in groups), timeout=patience)
+        unheard = [group.log_source for group in groups if not group.hear_out(2.0 if patience else 0.0)]
+        self.manager.logs.disconnect(*unheard, timeout=patience)
+        self.manager.logs.disconnect(*(group.log_source for group in groups), timeout=0.0)
         for group in groups:
             group.release()
             with self._lock:
@@ -326,8 +343,8 @@ class HostHandle:
                 log.warning("host %s has said %d things that it no longer keeps", self.name, lost)
             self._heard = event.seq
         match event.value:
-            case LogRecord() as record:
-                self.manager.logs.add(record)
+            case [*records] if event.topic == "log":
+                self.manager.logs.add(*records)
             case str() as why if event.topic == "given_up":
                 self._ask(self._hello(), self._on_welcome)
                 self._mourn(f"{self._gave_up} {why}")

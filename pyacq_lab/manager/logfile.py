@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -33,9 +35,9 @@ class LogFile:
         self.path = path
         self._max_bytes = max_bytes
         self._n_files = n_files
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._encoder = msgspec.json.Encoder()
-        self._file = path.open("ab", buffering=0)
+        self._file = _open(path, "ab")
         self._size = self._file.tell()
 
     def write(self, records: Sequence[LogRecord]) -> None:
@@ -58,11 +60,15 @@ class LogFile:
             older = self._numbered(i - 1)
             if older.exists():
                 older.replace(self._numbered(i))
-        self._file = self.path.open("wb", buffering=0)
+        self._file = _open(self.path, "wb")
         self._size = 0
 
     def _numbered(self, i: int) -> Path:
         return self.path.with_suffix(f".{i}{self.path.suffix}") if i else self.path
+
+
+def _open(path: Path, mode: str) -> FileIO:
+    return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def read_log_file(path: Path) -> list[LogRecord]:

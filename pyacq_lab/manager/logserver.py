@@ -14,8 +14,6 @@ from queue import SimpleQueue
 from traceback import format_exception
 from typing import TextIO, Unpack
 
-import msgspec
-
 from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logformat import LogPrinter
 from pyacq_lab.manager.logstore import LogStore
@@ -24,8 +22,9 @@ from pyacq_lab.model.roles import Clock
 from pyacq_lab.transport.capture import LogCapture
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.logreceive import LogReceiver
-from pyacq_lab.transport.logs import LogOrigin, Said, make_record
+from pyacq_lab.transport.logs import LogOrigin, Said, make_words
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
 
 Subscriber = Callable[[Sequence[LogRecord]], None]
@@ -115,15 +114,19 @@ class LogServer:
         with self._offsets_lock:
             self._offsets[host, process] = offset_ns
 
-    def add(self, record: LogRecord) -> None:
-        """Take in a record that came another way; its number counts in its own channel."""
-        self._take_in([record])
+    def add(self, *records: LogRecord) -> None:
+        """Take in records that came another way. Those that were heard already are passed over."""
+        self._take_in(records)
+
+    def heard(self, source: str) -> int:
+        """Number of the record that comes next from a process that the server listens to."""
+        return self._receiver.heard(source)
 
     def say(self, message: str, **said: Unpack[Said]) -> None:
         """Take in a record of this process, stamped now; see `LogSink`."""
-        record = make_record(self.origin, self._clock, message, said)
+        words = make_words(self._clock, message, said)
         with self._own_lock:
-            self._intake.append(msgspec.structs.replace(record, seq=next(self._own_numbers)))
+            self._intake.append(as_record(words, next(self._own_numbers), self.origin))
         self._ring()
 
     def capture_own(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.manager.logfile import LogFile
@@ -23,18 +24,23 @@ class LogStore:
         Takes every record too. Where it fails the store goes on in memory and says so in a record.
     capacity : int
         Records kept in memory.
+    disk_error : str
+        Why there is no file, where there should be one.
 
     Attributes
     ----------
     disk_error : str
-        Why records no longer go to disk; empty while they do.
+        Why records do not go to disk (any more); empty while they do.
+    folder : Path or None
+        Where they lie on disk; None where none do.
     """
 
-    def __init__(self, file: LogFile | None = None, capacity: int = 100_000) -> None:
+    def __init__(self, file: LogFile | None = None, capacity: int = 100_000, disk_error: str = "") -> None:
         if capacity < 1:
             raise ConfigurationError(f"capacity {capacity}: wanted a positive number of records")
         self.capacity = capacity
-        self.disk_error = ""
+        self.disk_error = disk_error
+        self.folder: Path | None = None if file is None else file.path.parent
         self._file = file
         self._ring: list[LogRecord] = []
         self._stop = 0

@@ -9,6 +9,7 @@ import platform
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -17,6 +18,7 @@ from pyacq_lab.manager import commands, snapshot
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
 from pyacq_lab.manager.localhost import LocalHost
+from pyacq_lab.manager.logfolder import open_log_store
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
@@ -47,7 +49,7 @@ class Manager:
     keyring : Keyring, optional
         Key files of the user.
     store : LogStore, optional
-        Where log records are kept.
+        Where log records are kept; in memory and in a folder of their own on disk unless given.
     lease : float
         Seconds for which hosts keep our nodegroups without a sign of life from us.
     application_keys : KeyPair, optional
@@ -77,8 +79,11 @@ class Manager:
         self.clock = SystemClock()
         self.reactor = Reactor()
         origin = LogOrigin(host=platform.node(), process="manager")
+        store = open_log_store() if store is None else store
         self.logs = LogServer(self.reactor, self.application_keys, self.clock, origin, store=store)
         self.logs.capture_own()
+        if store.disk_error:
+            log.error("log records do not go to disk, only to memory: %s", store.disk_error)
         self._hosts: dict[str, HostHandle] = {}
         self._local: LocalHost | None = None
         self._default_group: NodeGroupHandle | None = None
@@ -322,6 +327,11 @@ class Manager:
     def status(self) -> ManagerStatus:
         """Snapshot of all hosts, nodegroups and nodes; who does not answer is named, not waited for."""
         return snapshot.status(self.list_hosts(), self._last_known, self.clock.now_ns())
+
+    @property
+    def log_folder(self) -> Path | None:
+        """Where all log records lie on disk, one JSON object per line; None where they do not."""
+        return self.logs.store.folder
 
     def query_logs(self, **wanted: Any) -> list[LogRecord]:
         """Find log records; see `LogServer.query` for the keywords."""

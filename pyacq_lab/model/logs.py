@@ -6,14 +6,19 @@ import logging
 
 import msgspec
 
+Plain = str | int | float | bool | None
+"""What a field of `LogRecord.extra` holds."""
 
-class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
+
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A log record, an exception, a warning or a printed line, with its origin.
 
     Attributes
     ----------
     time_ns : int
         When, ns since 1970 UTC by the sending host's clock.
+    mono_ns : int
+        The same instant by the monotonic clock of the sending machine, ns; 0 where it is not known.
     seq : int
         Number of the record in its process and channel, from 0, without holes: a hole is a loss.
     host, process, thread : str
@@ -32,6 +37,8 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         The formatted message.
     traceback : str
         The formatted traceback, empty where there is none.
+    extra : dict
+        What a `logging` call said with ``extra=``: plain values, anything else as its ``repr``.
     channel : str
         ``process`` for what a process sent itself, ``host`` for what its host sent in its place.
     offset_ns : int
@@ -44,6 +51,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     time_ns: int
+    mono_ns: int = 0
     seq: int = 0
     host: str = ""
     process: str = ""
@@ -55,6 +63,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     level: int = logging.INFO
     message: str = ""
     traceback: str = ""
+    extra: dict[str, Plain] = {}
     channel: str = "process"
     offset_ns: int = 0
     late: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from typing import Any
@@ -18,11 +19,12 @@ from pyacq_lab.nodegroup.server import GroupServer
 from pyacq_lab.transport.capture import LogCapture
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.transport.logs import LogOrigin
+from pyacq_lab.transport.logs import LogOrigin, is_hushed
 from pyacq_lab.transport.logship import LogShipper
 from pyacq_lab.transport.logsocket import open_log_socket
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcServer
+from pyacq_lab.transport.spool import open_spool
 from pyacq_lab.wire.messages import GroupRequest
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class Bootstrap(msgspec.Struct, frozen=True):
 class NodeGroupProgram:
     """Everything that a nodegroup's process holds, made and put away in order."""
 
-    def __init__(self, bootstrap: Bootstrap) -> None:
+    def __init__(self, bootstrap: Bootstrap, spool: str = "") -> None:
         self.bootstrap = bootstrap
         self.reactor = Reactor()
         self.clock = SystemClock(bootstrap.anchor_ns)
@@ -70,8 +72,16 @@ class NodeGroupProgram:
 
         where = f"{bootstrap.host}/{bootstrap.name}"
         push, self.log_endpoint = open_log_socket(self.reactor, self.keys, allow, bootstrap.interface)
-        self.shipper = LogShipper(push, LogOrigin(host=bootstrap.host, process=bootstrap.name), self.clock)
+        self.shipper = LogShipper(
+            push,
+            LogOrigin(host=bootstrap.host, process=bootstrap.name),
+            self.clock,
+            spool=open_spool(spool) if spool else None,
+        )
         self.capture = LogCapture(self.shipper)
+        # Until the kernel takes Python's streams over they lead to the host, which would tell it again.
+        self.capture.last_resort = False
+        self._unfinished: dict[str, dict[str, str]] = {}
         context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)
         self.api = NodeGroupApi(bootstrap.name, context)
         self.neighbours = Neighbours(self.reactor, application, self.keys.public)
@@ -96,7 +106,21 @@ class NodeGroupProgram:
 
     def print_line(self, stream: str, text: str, in_cell: bool) -> None:
         """Send a printed line to the log server; any thread."""
-        self.shipper.printed(stream, text + "\n")
+        if not is_hushed():
+            level = logging.WARNING if stream == "stderr" else logging.INFO
+            self.shipper.say(text, stream=stream, level=level)
+
+    def keep_unfinished(self, stream: str, lines: dict[str, str]) -> None:
+        """Keep lines that were flushed before their end; any thread."""
+        self._unfinished[stream] = lines
+        everything = list(self._unfinished.items())
+        self.shipper.flushed({(s, thread): text for s, by in everything for thread, text in by.items()})
+
+    def begin(self, launched: Launched) -> None:
+        """Say that it is there. Called in the main thread, right before the kernel's loop runs."""
+        self.capture.watch_loop(asyncio.get_event_loop())
+        self.capture.last_resort = True
+        launched.report(msgspec.to_builtins(self.reachable))
 
     def close(self) -> None:
         """Close the nodes, say the last words, release everything."""
@@ -115,14 +139,15 @@ class NodeGroupProgram:
 def main(launched: Launched) -> int:
     """Run a nodegroup; called in its process's main thread. Returns the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap))
+    program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap), launched.spool)
     program.capture.install(logging.INFO)
     namespace: dict[str, Any] = {"nodegroup": program.api, "nodes": program.api.nodes}
     return run_kernel(
         launched.connection_file,
         namespace=namespace,
         banner=f"nodegroup {program.bootstrap.name} on {program.bootstrap.host}",
-        on_started=lambda: launched.report(msgspec.to_builtins(program.reachable)),
+        on_started=lambda: program.begin(launched),
         on_print=program.print_line,
         on_closing=program.close,
+        on_flush=program.keep_unfinished,
     )

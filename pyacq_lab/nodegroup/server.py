@@ -12,9 +12,10 @@ from pyacq_lab.nodegroup.neighbours import Neighbours
 from pyacq_lab.remote.describe import attributes_of
 from pyacq_lab.remote.serving import ObjectServer
 from pyacq_lab.remote.stacks import dump_stacks
+from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer
-from pyacq_lab.wire.messages import Call, DumpStacks, GroupState, Ping, StopAll
+from pyacq_lab.wire.messages import Call, DumpStacks, GroupState, Ping, SetLogLevel, StopAll
 
 
 class GroupServer(ObjectServer):
@@ -44,6 +45,8 @@ class GroupServer(ObjectServer):
                 return self._api.request_stop_all()
             case DumpStacks():
                 return dump_stacks()
+            case SetLogLevel(logger, level):
+                return set_log_level(logger, level)
             case _:
                 return super().handle(message, peer)
 

@@ -29,9 +29,16 @@ class LogCapture:
     ----------
     sink : LogSink
         Takes the records.
+
+    Attributes
+    ----------
+    last_resort : bool
+        Whether what no handler takes is printed as well, as `logging` does it. False where the standard
+        error leads to the same log, which would have it twice.
     """
 
     def __init__(self, sink: LogSink) -> None:
+        self.last_resort = True
         self._sink = sink
         self._root: _HiddenRoot | None = None
         self._level_before: tuple[int, int] | None = None
@@ -59,7 +66,7 @@ class LogCapture:
         """
         if self._root is not None:
             raise LifecycleError("this capture is installed already; uninstall it first")
-        self._root = _HiddenRoot(self._sink)
+        self._root = _HiddenRoot(_SinkHandler(self._sink, lambda: self.last_resort))
         self._root.attach()
         if level is not None:
             self._level_before = (level, logging.root.level)
@@ -183,9 +190,9 @@ class _HiddenRoot(logging.Logger):
     would throw it away. Up here, what users do with their loggers stays theirs.
     """
 
-    def __init__(self, sink: LogSink) -> None:
+    def __init__(self, handler: logging.Handler) -> None:
         super().__init__("pyacq_lab.hidden_root")
-        self.addHandler(_SinkHandler(sink))
+        self.addHandler(handler)
 
     def attach(self) -> None:
         """Become the last parent of all loggers."""
@@ -209,9 +216,10 @@ class _HiddenRoot(logging.Logger):
 class _SinkHandler(logging.Handler):
     """Gives records to a sink."""
 
-    def __init__(self, sink: LogSink) -> None:
+    def __init__(self, sink: LogSink, prints: Callable[[], bool]) -> None:
         super().__init__()
         self._sink = sink
+        self._prints = prints
 
     def createLock(self) -> None:  # noqa: N802 - the name is logging's
         """Go without: the sink is safe from any thread, and a lock would make callers wait."""
@@ -219,20 +227,29 @@ class _SinkHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give one record to the sink, and let the last resort of `logging` print as it always did."""
-        if is_hushed():
+        if not is_hushed():
+            self._say(record)
+        last_resort = logging.lastResort if self._prints() else None
+        if last_resort is None or record.levelno < last_resort.level or _is_handled(record):
             return
-        self._sink.say(
-            _message(record),
+        with hushed():
+            last_resort.handle(record)
+
+    def _say(self, record: logging.LogRecord) -> None:
+        said = Said(
             level=record.levelno,
             logger=record.name,
             traceback=_traceback(record),
             thread=record.threadName or "",
         )
-        last_resort = logging.lastResort
-        if last_resort is None or record.levelno < last_resort.level or _is_handled(record):
-            return
-        with hushed():
-            last_resort.handle(record)
+        if len(record.__dict__) > _N_OWN_FIELDS:
+            said["extra"] = {k: v for k, v in record.__dict__.items() if k not in _OWN_FIELDS}
+        self._sink.say(_message(record), **said)
+
+
+_N_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)
+_OWN_FIELDS = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
+"""What every record has, and what formatters add."""
 
 
 def _is_handled(record: logging.LogRecord) -> bool:

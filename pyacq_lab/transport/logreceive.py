@@ -5,23 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import zmq
 
 from pyacq_lab.errors import ConfigurationError, ProtocolError, PyacqError
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.transport.keys import KeyPair, check_key
+from pyacq_lab.transport.logsocket import BUFFER, RECEIVED_AHEAD
 from pyacq_lab.transport.reactor import Frames, Reactor, SharedSocket
 from pyacq_lab.transport.sockets import client_socket, connect, parse_endpoint
 from pyacq_lab.wire.logcodec import GOODBYE, decode_batch
 
 
-class _Line(NamedTuple):
-    """What is open to one process, and whether it has said its last word."""
+class _Line:
+    """What is open to one process, how far it was heard, and whether it has said its last word."""
 
-    socket: SharedSocket
-    goodbye: threading.Event
+    def __init__(self) -> None:
+        self.goodbye = threading.Event()
+        self.heard = 0
+        self.socket: SharedSocket
 
 
 class LogReceiver:
@@ -59,6 +61,12 @@ class LogReceiver:
         with self._lock:
             return tuple(self._lines)
 
+    def heard(self, source: str) -> int:
+        """Number of the record that comes next from a process; 0 for one that we do not listen to."""
+        with self._lock:
+            line = self._lines.get(source)
+        return 0 if line is None else line.heard
+
     def connect(self, endpoint: str, server_key: str, source: str) -> None:
         """Begin to listen to a process, now or when it appears. Safe from any thread.
 
@@ -75,14 +83,15 @@ class LogReceiver:
             if source in self._lines:
                 raise ConfigurationError(f"the log server already listens to {source!r}: disconnect it first")
             raw = client_socket(self._reactor.context, zmq.PULL, self._keys, server_key)
+            raw.rcvhwm, raw.rcvbuf = RECEIVED_AHEAD, BUFFER
             try:
                 connect(raw, endpoint)
             except PyacqError:
                 raw.close(linger=0)
                 raise
-            goodbye = threading.Event()
-            socket = self._reactor.add(raw, lambda frames: self._received(source, goodbye, frames))
-            self._lines[source] = _Line(socket, goodbye)
+            line = _Line()
+            line.socket = self._reactor.add(raw, lambda frames: self._received(source, line, frames))
+            self._lines[source] = line
 
     def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
         """Stop listening to processes, once each has said goodbye or ``timeout`` seconds have passed.
@@ -103,14 +112,16 @@ class LogReceiver:
         """Stop listening to all, as in `disconnect`. Idempotent."""
         self.disconnect(*self.sources, timeout=timeout)
 
-    def _received(self, source: str, goodbye: threading.Event, frames: Frames) -> None:
+    def _received(self, source: str, line: _Line, frames: Frames) -> None:
         message = b"".join(frame.bytes for frame in frames)
         if message == GOODBYE:
-            goodbye.set()
+            line.goodbye.set()
             return
         try:
             records = decode_batch(message)
         except ProtocolError as error:
             self._complain(source, str(error))
         else:
+            if records:
+                line.heard = records[-1].seq + 1
             self._deliver(records)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from itertools import islice
 from typing import Protocol, TypedDict, Unpack
 
-import msgspec
-
-from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.logs import Plain
 from pyacq_lab.model.roles import Clock
+from pyacq_lab.wire.logcodec import LogOrigin, Words
+
+__all__ = ["LogOrigin", "LogSink", "Said", "current_node", "hushed", "is_hushed", "make_words"]
 
 MAX_TEXT = 32_768
 """Characters kept of a message and of a traceback: queues are bounded in records, so records must be too."""
+
+MAX_FIELDS = 32
+"""Extra fields kept of a record."""
+
+MAX_FIELD = 1000
+"""Characters kept of an extra field's name and of its value."""
 
 current_node: ContextVar[str] = ContextVar("current_node", default="")
 """Name of the node that the running thread serves; the node's thread sets it."""
@@ -40,15 +48,6 @@ def is_hushed() -> bool:
     return _hushed.get()
 
 
-class LogOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the records of a process come from: the fields that they all share, as in `LogRecord`."""
-
-    host: str
-    process: str
-    pid: int = msgspec.field(default_factory=os.getpid)
-    channel: str = "process"
-
-
 class Said(TypedDict, total=False):
     """What may be told of a record beside its message: fields of `LogRecord`, with its defaults.
 
@@ -59,6 +58,7 @@ class Said(TypedDict, total=False):
     level: int
     logger: str
     traceback: str
+    extra: Mapping[str, object]
     thread: str
     node: str
 
@@ -71,27 +71,50 @@ class LogSink(Protocol):
         ...
 
 
-def make_record(origin: LogOrigin, clock: Clock, message: str, said: Said) -> LogRecord:
-    """Record of something said now, with texts that are bounded and can be encoded."""
-    return LogRecord(
-        time_ns=clock.now_ns(),
-        host=origin.host,
-        process=origin.process,
-        pid=origin.pid,
-        thread=_clean(said["thread"] if "thread" in said else threading.current_thread().name),
-        node=said["node"] if "node" in said else current_node.get(),
-        stream=said.get("stream", "log"),
-        logger=_clean(said.get("logger", "")),
-        level=said.get("level", logging.INFO),
-        message=_clean(message),
-        traceback=_clean(said.get("traceback", "")),
-        channel=origin.channel,
+def make_words(clock: Clock, message: str, said: Said) -> Words:
+    """Put in words what is said now, with texts that are bounded and can be encoded."""
+    extra = said.get("extra")
+    return Words(
+        clock.now_ns(),
+        time.monotonic_ns(),
+        _clean(said["thread"] if "thread" in said else threading.current_thread().name),
+        said["node"] if "node" in said else current_node.get(),
+        said.get("stream", "log"),
+        _clean(said.get("logger", "")),
+        said.get("level", logging.INFO),
+        _clean(message),
+        _clean(said.get("traceback", "")),
+        plain_fields(extra) if extra else {},
     )
 
 
-def _clean(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        text = f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
+def plain_fields(fields: Mapping[str, object]) -> dict[str, Plain]:
+    """Fields of which every program can read the values: those that are not plain become their ``repr``."""
+    chosen = list(islice(fields.items(), MAX_FIELDS))
+    plain = {_clean(str(name), MAX_FIELD): _plain(value) for name, value in chosen}
+    if len(fields) > MAX_FIELDS:
+        plain["…"] = f"{len(fields) - MAX_FIELDS} more fields"
+    return plain
+
+
+def _plain(value: object) -> Plain:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _clean(str(value), MAX_FIELD)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    try:
+        return _clean(repr(value), MAX_FIELD)
+    except Exception as error:  # a repr that fails must not take the record with it
+        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+
+
+def _clean(text: str, longest: int = MAX_TEXT) -> str:
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text) - longest} more characters)"
     if text.isascii():
         return text
     # File names that are not UTF-8 come as lone surrogates, which no encoder takes.

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from queue import Empty, SimpleQueue
 from typing import Unpack
 
-import msgspec
 import zmq
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.roles import Clock
-from pyacq_lab.transport.logs import LogOrigin, Said, current_node, is_hushed, make_record
+from pyacq_lab.transport.logs import LogOrigin, Said, current_node, is_hushed, make_words
 from pyacq_lab.wire.lines import LineAssembler
-from pyacq_lab.wire.logcodec import GOODBYE, encode_batch
+from pyacq_lab.wire.logcodec import GOODBYE, Words, encode_batch, encode_words
+from pyacq_lab.wire.spool import SpoolWriter
 
 PARTIAL_LINE_NS = 500_000_000
 """Age at which a printed line without an end is sent as it is."""
@@ -32,8 +33,11 @@ class LogShipper:
     """Send what a process says to whichever log server connects.
 
     One bounded queue and one thread. A caller appends and goes on: where the queue is full the oldest
-    record makes room, and is counted. Records are numbered in the order of the queue, so that the
-    numbers which arrive show exactly which are missing.
+    records make room, and are counted. Records are numbered as they are said, so that the numbers which
+    arrive show exactly which are missing.
+
+    In a fork of the process there is no such thread: what is said there is written to the standard
+    error, which leads to the host.
 
     Parameters
     ----------
@@ -44,10 +48,12 @@ class LogShipper:
         Host, process and channel of all records.
     clock : Clock
         The host's clock.
-    bound : int
-        Records the queue holds.
-    batch : int
-        Records per message at most.
+    spool : SpoolWriter, optional
+        Where each record is kept before `say` returns, for the host to read should this process be killed.
+    bound, bound_bytes : int
+        Records and bytes that the queue holds.
+    batch, batch_bytes : int
+        Records and bytes per message at most.
     """
 
     def __init__(
@@ -56,21 +62,32 @@ class LogShipper:
         origin: LogOrigin,
         clock: Clock,
         *,
+        spool: SpoolWriter | None = None,
         bound: int = 20_000,
+        bound_bytes: int = 4_000_000,
         batch: int = 500,
+        batch_bytes: int = 128_000,
     ) -> None:
-        if bound < 1 or batch < 1:
-            raise ConfigurationError(f"bound={bound}, batch={batch}: wanted positive numbers of records")
+        if min(bound, bound_bytes, batch, batch_bytes) < 1:
+            raise ConfigurationError(
+                f"bound={bound}, bound_bytes={bound_bytes}, batch={batch}, batch_bytes={batch_bytes}: "
+                "wanted positive numbers of records and bytes"
+            )
         self.origin = origin
         self._socket = socket
         self._clock = clock
-        self._bound = bound
-        self._batch = batch
-        self._queue: deque[LogRecord] = deque()
-        # Re-entrant, because garbage collection inside the locked lines may run code that logs.
+        self._spool = spool
+        self._bound, self._bound_bytes = bound, bound_bytes
+        self._batch, self._batch_bytes = batch, batch_bytes
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
         self._lock = threading.RLock()
-        self._head = 0  # number of the oldest record in the queue
-        self._in_hand: list[LogRecord] = []
+        # Garbage collection and signal handlers inside the locked lines may run code that logs.
+        self._at_it = False
+        self._meanwhile: deque[bytes] = deque()
+        self._stop = 0  # number of the next record
+        self._in_hand: list[bytes] = []
+        self._in_hand_first = 0
         self._dropped = 0
         self._sent = 0
         self._lines = LineAssembler()
@@ -79,6 +96,9 @@ class LogShipper:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
         self._deadline: float | None = None
+        self._beheaded = False
+        if hasattr(os, "register_at_fork"):
+            _look_after_forks(self)
         self._thread = threading.Thread(target=self._run, name="pyacq-logs", daemon=True)
         self._thread.start()
 
@@ -99,13 +119,21 @@ class LogShipper:
 
     def say(self, message: str, **said: Unpack[Said]) -> None:
         """Queue one record, stamped now. Never blocks, never raises. Safe from any thread."""
-        record = make_record(self.origin, self._clock, message, said)
+        words = make_words(self._clock, message, said)
+        if self._beheaded:
+            _write_to_stderr(words)
+            return
+        data = encode_words(words)
         with self._lock:
-            self._queue.append(record)
-            if len(self._queue) > self._bound:
-                self._queue.popleft()
-                self._head += 1
-                self._dropped += 1
+            self._meanwhile.append(data)
+            if self._at_it:
+                return
+            self._at_it = True
+            try:
+                while self._meanwhile:
+                    self._append(self._meanwhile.popleft())
+            finally:
+                self._at_it = False
         if self._asleep:
             self._asleep = False
             self._bell.put(None)
@@ -134,6 +162,24 @@ class LogShipper:
             self._asleep = False
             self._bell.put(None)  # so that the unfinished line is looked after
 
+    def flushed(self, unfinished: dict[tuple[str, str], str]) -> None:
+        """Keep lines that were flushed before their end, should the process be killed. Any thread.
+
+        Parameters
+        ----------
+        unfinished : dict of (str, str) to str
+            For each stream and thread the text of its last line so far; all that there are.
+        """
+        if self._spool is None:
+            return
+        words = [
+            make_words(self._clock, text, Said(stream=stream, thread=thread, level=_level_of(stream)))
+            for (stream, thread), text in unfinished.items()
+        ]
+        with self._lock:
+            if self._spool is not None and not self._at_it:
+                self._spool.write_unfinished(self._stop, words)
+
     def close(self, timeout: float = 1.0) -> int:
         """Send what waits, for at most ``timeout`` seconds, and end the thread. Idempotent.
 
@@ -148,9 +194,26 @@ class LogShipper:
         self._thread.join()
         return self.waiting
 
+    def _append(self, data: bytes) -> None:
+        """Number a record, keep it, queue it; the lock is held."""
+        if self._spool is not None:
+            self._spool.write(self._stop, data)
+        self._stop += 1
+        self._queue.append(data)
+        self._queued_bytes += len(data)
+        while len(self._queue) > self._bound or self._queued_bytes > self._bound_bytes:
+            self._queued_bytes -= len(self._queue.popleft())
+            self._dropped += 1
+
     def _say_line(self, stream: str, thread: str, node: str, line: str) -> None:
-        level = logging.WARNING if stream == "stderr" else logging.INFO
-        self.say(line, stream=stream, level=level, thread=thread, node=node)
+        self.say(line, stream=stream, level=_level_of(stream), thread=thread, node=node)
+
+    def _forked(self) -> None:
+        """Become what a fork of the process can be; called in the fork, by the only thread there is."""
+        self._beheaded = True
+        self._lock, self._lines_lock = threading.RLock(), threading.RLock()  # their holders are elsewhere
+        self._spool = None  # its memory is shared: it stays the parent's alone
+        self._queue.clear()
 
     # From here on: the thread.
 
@@ -193,17 +256,26 @@ class LogShipper:
         """Send until the queue is empty or the time to close has run out."""
         while (self._in_hand or self._queue) and self._writable():
             # Taken out of the queue only now: what waits longer than the queue lasts is dropped and counted.
-            self._in_hand = self._in_hand or self._take_batch()
-            if self._send(encode_batch(self._in_hand)):
+            if not self._in_hand:
+                self._take_batch()
+            if self._send(encode_batch(self._in_hand_first, self.origin, self._in_hand)):
                 self._sent += len(self._in_hand)
                 self._in_hand = []
 
-    def _take_batch(self) -> list[LogRecord]:
+    def _take_batch(self) -> None:
+        batch: list[bytes] = []
+        size = 0
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-            first = self._head
-            self._head += len(batch)
-        return [msgspec.structs.replace(record, seq=first + i) for i, record in enumerate(batch)]
+            self._at_it = True
+            self._in_hand_first = self._stop - len(self._queue)
+            while self._queue and len(batch) < self._batch and size < self._batch_bytes:
+                batch.append(self._queue.popleft())
+                size += len(batch[-1])
+            self._queued_bytes -= size
+            while self._meanwhile:
+                self._append(self._meanwhile.popleft())
+            self._at_it = False
+        self._in_hand = batch
 
     def _writable(self) -> bool:
         """Wait until a log server listens; False when the time to close has run out."""
@@ -220,3 +292,27 @@ class LogShipper:
         except zmq.Again:
             return False
         return True
+
+
+def _level_of(stream: str) -> int:
+    return logging.WARNING if stream == "stderr" else logging.INFO
+
+
+def _look_after_forks(shipper: LogShipper) -> None:
+    reference = weakref.ref(shipper)
+
+    def forked() -> None:
+        there = reference()
+        if there is not None:
+            there._forked()  # noqa: SLF001  it is this file's own
+
+    os.register_at_fork(after_in_child=forked)
+
+
+def _write_to_stderr(words: Words) -> None:
+    """Hand a record of a fork to the host as text."""
+    logger = f"{words.logger}: " if words.logger else ""
+    more = f"\n{words.traceback.rstrip()}" if words.traceback else ""
+    text = f"{logging.getLevelName(words.level)} {logger}{words.message}{more}\n"
+    with contextlib.suppress(OSError):  # the standard error may be closed: a fork has nobody else
+        os.write(2, text.encode(errors="backslashreplace"))

@@ -11,6 +11,15 @@ from pyacq_lab.transport.zap import Allow
 
 _DOMAIN = "logs"
 
+SENT_AHEAD = 4
+"""Messages that wait in ZeroMQ for a log server. Few, so that a killed process has them in its spool."""
+
+RECEIVED_AHEAD = 8
+"""Messages that wait at a log server for its thread, for each process."""
+
+BUFFER = 256 * 1024
+"""Bytes that wait in the operating system, at each end."""
+
 
 def open_log_socket(
     reactor: Reactor, keys: KeyPair, allow: Allow, interface: str
@@ -30,4 +39,5 @@ def open_log_socket(
     """
     reactor.zap.open_domain(_DOMAIN, allow)
     push = server_socket(reactor.context, zmq.PUSH, keys, _DOMAIN)
+    push.sndhwm, push.sndbuf = SENT_AHEAD, BUFFER
     return push, bind(push, f"tcp://{interface}:0")

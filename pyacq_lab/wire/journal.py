@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-KEPT = 1000
-"""Events of one topic that are kept: a talkative process pushes out no news of another kind."""
+KEPT = 20_000
+"""Weight of the events that are kept of one topic: a talkative process pushes out no news of another kind."""
 
 
 class Kept(NamedTuple):
@@ -19,25 +19,40 @@ class Kept(NamedTuple):
     value: Any
 
 
+class _Topic:
+    """The newest events of one topic, each with its weight, and the sum of these."""
+
+    def __init__(self) -> None:
+        self.events: deque[Kept] = deque()
+        self.weights: deque[int] = deque()
+        self.weight = 0
+
+
 class Journal:
     """Numbers events and keeps the newest of each topic. Not thread-safe by itself."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self.stop = 1
         self._kept = kept
-        self._topics: dict[str, deque[Kept]] = {}
+        self._topics: dict[str, _Topic] = {}
 
-    def append(self, topic: str, value: Any) -> Kept:
-        """Number an event and keep it; the oldest of its topic goes where there are too many."""
+    def append(self, topic: str, value: Any, weight: int = 1) -> Kept:
+        """Number an event and keep it; the oldest of its topic go where they weigh too much together."""
         event = Kept(self.stop, topic, value)
         self.stop += 1
-        self._topics.setdefault(topic, deque(maxlen=self._kept)).append(event)
+        there = self._topics.setdefault(topic, _Topic())
+        there.events.append(event)
+        there.weights.append(weight)
+        there.weight += weight
+        while there.weight > self._kept and len(there.events) > 1:
+            there.events.popleft()
+            there.weight -= there.weights.popleft()
         return event
 
     def after(self, seq: int, topic: str | None = None) -> list[Kept]:
         """Events later than number ``seq``, of one topic or of all, in order."""
-        topics = self._topics.values() if topic is None else [self._topics.get(topic, deque[Kept]())]
-        tails = [list(_newest(events, seq))[::-1] for events in topics]
+        topics = self._topics.values() if topic is None else [self._topics.get(topic, _Topic())]
+        tails = [list(_newest(there.events, seq))[::-1] for there in topics]
         return list(heapq.merge(*tails, key=lambda event: event.seq))
 
 

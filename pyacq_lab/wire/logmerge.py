@@ -13,6 +13,18 @@ from pyacq_lab.model.logs import LogRecord
 Source = tuple[str, str, int, str]
 
 
+class _Heard:
+    """How far a source was heard."""
+
+    __slots__ = ("corrected_ns", "newest_ns", "stamped_ns", "stop")
+
+    def __init__(self) -> None:
+        self.stop = 0
+        self.newest_ns = 0
+        self.stamped_ns = 0  # of the record that came last
+        self.corrected_ns = 0
+
+
 class LogMerger:
     """Sort records behind a short watermark, and show what is missing.
 
@@ -34,8 +46,7 @@ class LogMerger:
     def __init__(self, watermark_ns: int = 150_000_000) -> None:
         self.watermark_ns = watermark_ns
         self._offsets: dict[tuple[str, str], int] = {}
-        self._expected: dict[Source, int] = {}
-        self._newest_of: dict[Source, tuple[int, int]] = {}  # time as stamped, and corrected
+        self._heard: dict[Source, _Heard] = {}
         # (corrected time, order of arrival, time of release, record)
         self._held: list[tuple[int, int, int, LogRecord]] = []
         self._arrivals = count()
@@ -54,28 +65,34 @@ class LogMerger:
         self._offsets[host, process] = offset_ns
 
     def add(self, record: LogRecord, now_ns: int) -> None:
-        """Take one record in.
+        """Take one record in; one that was taken in before is passed over.
 
         A hole in the numbers of its source becomes a record of its own, right before this one.
         """
         source: Source = (record.host, record.process, record.pid, record.channel)
-        offset = self._offset_of(record, source, now_ns)
+        heard = self._heard.get(source)
+        if heard is None:
+            heard = self._heard[source] = _Heard()
+        lost = record.seq - heard.stop
+        if lost < 0 and record.time_ns <= heard.newest_ns:
+            return  # it has come another way already
+        offset = self._offset_of(record, heard, now_ns)
         if offset != record.offset_ns:
             record = msgspec.structs.replace(record, offset_ns=offset)
-        self._newest_of[source] = (record.time_ns, record.corrected_ns)
-        known = source in self._expected
-        lost = record.seq - self._expected.get(source, 0)
+        heard.stamped_ns, heard.corrected_ns = record.time_ns, record.corrected_ns
         if lost > 0:
-            self._hold(_hole(record, lost, known), now_ns)
-        # A lower number is a new process with the old one's pid: begin again from there.
-        self._expected[source] = record.seq + 1
+            self._hold(_hole(record, lost, heard.stop > 0), now_ns)
+        elif lost < 0:
+            # A lower number later on is a new process with the old one's pid: begin again from there.
+            heard.newest_ns = 0
+        heard.stop = record.seq + 1
+        heard.newest_ns = max(heard.newest_ns, record.time_ns)
         self._hold(record, now_ns)
 
     def forget(self, host: str, process: str, pid: int) -> None:
         """Forget the numbers of a process that has ended and whose last records have come in."""
-        for source in [s for s in self._expected if s[:3] == (host, process, pid)]:
-            del self._expected[source]
-            del self._newest_of[source]
+        for source in [s for s in self._heard if s[:3] == (host, process, pid)]:
+            del self._heard[source]
         self._offsets.pop((host, process), None)
 
     def take(self, now_ns: int) -> list[LogRecord]:
@@ -93,14 +110,13 @@ class LogMerger:
         """When `take` next gives something; None while nothing is held."""
         return self._held[0][2] if self._held else None
 
-    def _offset_of(self, record: LogRecord, source: Source, now_ns: int) -> int:
+    def _offset_of(self, record: LogRecord, heard: _Heard, now_ns: int) -> int:
         offset = self._offsets.get((record.host, record.process))
         if offset is None:
             offset = self._offsets.get((record.host, ""), 0)
         corrected = min(record.time_ns - offset, now_ns)
-        stamped_before, before = self._newest_of.get(source, (record.time_ns, corrected))
-        if stamped_before <= record.time_ns:
-            corrected = max(corrected, before)
+        if 0 < heard.stamped_ns <= record.time_ns:
+            corrected = max(corrected, heard.corrected_ns)
         return record.time_ns - corrected
 
     def _hold(self, record: LogRecord, now_ns: int) -> None:

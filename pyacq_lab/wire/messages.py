@@ -43,6 +43,13 @@ class DumpStacks(Message, frozen=True, tag="dump_stacks"):
     """Ask for the stack of every thread, as text."""
 
 
+class SetLogLevel(Message, frozen=True, tag="set_log_level"):
+    """Set the level of a logger, empty for the root logger; answered with the one that it had before."""
+
+    logger: str
+    level: int
+
+
 # --- what a host serves
 
 
@@ -118,6 +125,18 @@ class KeptLogs(Message, frozen=True, tag="kept_logs"):
     since: int = 0
 
 
+class LastWords(Message, frozen=True, tag="last_words"):
+    """Ask for the records that a nodegroup's ended process ``pid`` had said, from number ``since`` on.
+
+    Answered with a batch as `wire.logcodec.decode_batch` takes it; with no bytes where there is no more:
+    then those before are forgotten; with None where nothing was kept.
+    """
+
+    name: str
+    pid: int
+    since: int = 0
+
+
 class InterruptGroup(Message, frozen=True, tag="interrupt_group"):
     """Interrupt the cell that runs in a nodegroup's kernel."""
 
@@ -147,6 +166,7 @@ class Goodbye(Message, frozen=True, tag="goodbye"):
 HostRequest = (
     Ping
     | DumpStacks
+    | SetLogLevel
     | Pair
     | Hello
     | Spawn
@@ -157,6 +177,7 @@ HostRequest = (
     | ListGroups
     | AskPostMortem
     | KeptLogs
+    | LastWords
     | DescribeHost
     | KernelConnection
     | RenewLease
@@ -236,7 +257,7 @@ class AnswerFailure(Message, frozen=True, tag="answer_failure"):
 ObjectRequest = Call | Get | Describe | Hold | Release | Answer | AnswerFailure
 """What every program serves whose objects others hold handles of."""
 
-GroupRequest = Ping | DumpStacks | GroupState | StopAll | ObjectRequest
+GroupRequest = Ping | DumpStacks | SetLogLevel | GroupState | StopAll | ObjectRequest
 
 
 # --- what a client serves to its nodegroup, over the connection that it has made

@@ -70,6 +70,14 @@ def burst(n):
         log.info("record %d", i)
 
 
+def shout(n):
+    burst(n)
+    with hushed():
+        print("said", flush=True)
+        sys.stdin.readline()  # until all has arrived: this process has no spool that would keep the rest
+        print("dropped", shipper.dropped, flush=True)
+
+
 def killed(n):
     burst(n)
     while shipper.waiting:

@@ -1,0 +1,50 @@
+"""Many processes that say all they can at once: nothing is lost within the bound, the rest is counted."""
+
+import pytest
+
+from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logstore import LogStore
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.logs import LogOrigin
+
+N_PROCESSES = 8
+N_RECORDS = 13_000
+
+
+@pytest.fixture
+def server(reactor, keys):
+    store = LogStore(capacity=2 * N_PROCESSES * N_RECORDS)
+    server = LogServer(reactor, keys, SystemClock(), LogOrigin(host="lab", process="manager"), store=store)
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("bound", [20_000, 300])
+def test_a_burst_of_many_processes_is_heard_or_counted_to_the_last_record(server, talker, until, bound):
+    talkers = [talker(f"talker-{i}", "shout", N_RECORDS, bound=bound) for i in range(N_PROCESSES)]
+    for t in talkers:
+        server.connect(t.endpoint, t.key, t.name)
+    for t in talkers:
+        t.go()
+    for t in talkers:
+        assert t.line() == "said\n"
+    last = f"record {N_RECORDS - 1}"
+    until(lambda: all(server.query(source=t.name, contains=last) for t in talkers))
+    for t in talkers:
+        t.go()
+    dropped = {t.name: int(t.line().split()[1]) for t in talkers}
+    for t in talkers:
+        assert t.line() == "unsent 0 threads 1\n"
+        t.finish()
+    server.disconnect(*dropped, timeout=0)
+
+    for name, n_dropped in dropped.items():
+        records = server.query(source=f"rig/{name}", limit=None)
+        heard = [r.seq for r in records if not r.lost]
+        assert sum(r.lost for r in records) == n_dropped
+        assert len(heard) + n_dropped == N_RECORDS
+        assert heard == sorted(set(heard))
+        assert all(r.message == f"record {r.seq}" for r in records if not r.lost)
+    if bound > N_RECORDS:
+        assert not any(dropped.values())

@@ -1,0 +1,145 @@
+"""Who is heard in the log, and how loud: nodegroups, their forks, the host itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import stat
+import threading
+
+import psutil
+import pytest
+
+from pyacq_lab.errors import ConfigurationError
+
+LONELY = """
+import asyncio, gc
+async def lonely():
+    raise ValueError("nobody awaits this")
+task = asyncio.ensure_future(lonely())
+await asyncio.sleep(0)
+del task
+gc.collect()
+"""
+
+
+def test_each_way_to_say_something_is_heard_once(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    code = """
+import logging, multiprocessing, os, threading, warnings
+log = logging.getLogger("rig")
+def work(name):
+    log.warning("a warning from %s", name, extra={"valve": 7, "open": True, "who": object})
+    warnings.warn(f"an old cable in {name}")
+    raise ValueError(f"failed in {name}")
+for name in ("pump", "valve"):
+    thread = threading.Thread(target=work, args=(name,), name=name)
+    thread.start()
+    thread.join()
+class Careless:
+    def __del__(self):
+        raise ValueError("in the grave")
+Careless()
+print("printed")
+os.write(1, b"written\\n")
+os.system("echo from a shell")
+pid = os.fork()
+if not pid:
+    log.error("from a fork")
+    print("printed in a fork", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    assert group.run(code).ok
+    assert group.run(LONELY).ok
+    wanted = {
+        "a warning from pump": "log",
+        "a warning from valve": "log",
+        "an old cable in pump": "log",
+        "failed in pump": "exception",
+        "nobody awaits this": "exception",
+        "in the grave": "exception",
+        "printed": "stdout",
+        "written": "stdout",
+        "from a shell": "stdout",
+        "from a fork": "stderr",
+        "printed in a fork": "stdout",
+    }
+    until(lambda: all(manager.query_logs(source="daq", contains=text) for text in wanted))
+    said = manager.query_logs(source="daq", limit=None)
+    for text, stream in wanted.items():
+        found = [r for r in said if r.message.endswith(text) or f"{text} (" in r.message]
+        if text == "printed":
+            found = [r for r in found if r.message == text]
+        assert [r.stream for r in found] == [stream], text
+    (record,) = [r for r in said if r.message == "a warning from pump"]
+    assert record.thread == "pump"
+    assert record.extra == {"valve": 7, "open": True, "who": "<class 'object'>"}
+    monos = [r.mono_ns for r in said if r.pid == group.pid and r.channel == "process"]
+    assert monos == sorted(monos)
+    assert monos[0] > 0
+
+
+def test_levels_are_set_while_a_cell_runs_and_kept_by_a_restart(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    say = (
+        "import logging; logging.getLogger('third.party').debug({!r}); logging.getLogger('other').debug('no')"
+    )
+    running = threading.Event()
+    busy = "print('on', flush=True)\nwhile True: pass"
+    thread = threading.Thread(target=lambda: group.run(busy, on_output=lambda _: running.set()))
+    thread.start()
+    assert running.wait(20)
+    assert group.set_log_level("debug", "third") == "NOTSET"
+    group.interrupt()
+    thread.join()
+    group.run(say.format("heard"))
+    until(lambda: manager.query_logs(contains="heard"))
+    group.restart()
+    group.run(say.format("heard again"))
+    until(lambda: manager.query_logs(contains="heard again"))
+    assert manager.query_logs(level="DEBUG", source="daq", contains="no") == []
+
+    assert group.set_log_level(logging.DEBUG) == "INFO"
+    group.run("logging.getLogger('anybody').debug('from the root')")
+    until(lambda: manager.query_logs(contains="from the root"))
+    assert group.set_log_level("NOTSET", "third") == "DEBUG"
+    for level, name in (("LOUD", ""), (True, ""), (-1, ""), ("INFO", "a..b"), ("INFO", 7), ("INFO", "a\nb")):
+        with pytest.raises(ConfigurationError, match="wanted"):
+            group.set_log_level(level, name)
+
+
+def test_a_host_tells_all_what_is_its_own_and_one_what_is_about_him(make_manager, start_host, until) -> None:
+    host = start_host("tcp://127.0.0.1:0", "--name", "rig")
+    one, two = make_manager(), make_manager()
+    mine, theirs = [m.add_host(host.endpoint, key=host.key) for m in (one, two)]
+    assert mine.set_log_level("DEBUG", "pyacq_lab") == "NOTSET"
+    groups = [handle.create_nodegroup("daq") for handle in (mine, theirs)]
+    os.kill(
+        groups[0].pid, signal.SIGSTOP
+    )  # it does not end when it is told to, is killed, and the host says so
+    groups[0].close(grace=0.2)
+    until(lambda: one.query_logs(source="rig/host", contains="did not end"))
+    (record,) = one.query_logs(source="rig/host", contains="did not end")
+    assert (record.process, record.pid, record.channel) == ("host", host.pid, "process")
+    assert record.mono_ns > 0
+    assert mine.set_log_level("INFO", "pyacq_lab") == "DEBUG"
+
+    (template,) = [p for p in psutil.Process(host.pid).children() if "template" in " ".join(p.cmdline())]
+    template.kill()
+    for manager in (one, two):
+        until(lambda m=manager: m.query_logs(source="rig/host", contains="template"))
+        assert len(manager.query_logs(source="rig/host", contains="template")) == 1
+    assert two.query_logs(source="rig/host", contains="did not end") == []
+    assert host.invitation not in str(one.query_logs(limit=None))
+    assert not any(r.lost for m in (one, two) for r in m.query_logs(limit=None))
+
+
+def test_a_manager_keeps_its_log_on_disk(manager, jupyter_home, until) -> None:
+    group = manager.create_nodegroup("daq")
+    group.run("print('to be kept')")
+    file = manager.log_folder / "log.jsonl"
+    assert file.is_relative_to(jupyter_home / "pyacq_lab" / "logs")
+    until(lambda: "to be kept" in file.read_text())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,0 +1,99 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyacq_lab.errors import ConfigurationError, ProtocolError
+from pyacq_lab.wire import spool
+from pyacq_lab.wire.logcodec import Words, encode_words
+from pyacq_lab.wire.spool import SpoolContent, SpoolWriter
+
+SEGMENT = 1000
+
+
+def words(text, stream="log", thread="pump"):
+    return Words(0, 0, thread, "", stream, "", 20, text, "", {})
+
+
+def make(n_segments=4):
+    memory = bytearray(spool._DATA + n_segments * SEGMENT)
+    return memory, SpoolWriter(memoryview(memory), n_segments, SEGMENT)
+
+
+def read(memory):
+    return SpoolContent(lambda begin, size: bytes(memory[begin : begin + size]))
+
+
+def texts(content, seq=0):
+    return [w.message for _, run in content.after(seq) for w in spool._decode(run)]
+
+
+@given(st.lists(st.integers(0, 400), max_size=200), st.integers(0, 250))
+def test_the_newest_records_are_kept_with_their_numbers(sizes, since):
+    memory, writer = make()
+    data = [encode_words(words("x" * size)) for size in sizes]
+    for seq, record in enumerate(data):
+        writer.write(seq, record)
+    content = read(memory)
+    found = [(first + i, bytes(raw)) for first, run in content.after(since) for i, raw in enumerate(run)]
+
+    assert content.stop == len(data)
+    assert found == [(seq, data[seq]) for seq in range(len(data))][-len(found) or len(data) :]
+    kept = [(seq, data[seq]) for first, run in content.after(0) for seq in range(first, first + len(run))]
+    assert sum(len(d) for _, d in kept) > 2 * (SEGMENT - 500) or len(kept) == len(data)
+
+
+@given(st.integers(1, 60), st.data())
+def test_a_writer_that_is_killed_between_two_stores_leaves_whole_records(n, data):
+    memory, writer = make(2)
+    states = [bytes(memory)]
+    for seq in range(n):
+        writer.write(seq, encode_words(words(f"record {seq}")))
+        states.append(bytes(memory))
+    before, after = data.draw(st.integers(0, n - 1)), 0
+    after = before + 1
+    # The bytes of the next record are there in part, its segment's state is not.
+    torn = bytearray(states[before])
+    cut = data.draw(st.integers(spool._DATA, len(torn)))
+    torn[spool._DATA : cut] = states[after][spool._DATA : cut]
+    content = read(torn)
+    said = texts(content)
+
+    assert said == [f"record {i}" for i in range(before - len(said), before)] or content.stop == before
+
+
+def test_a_record_that_fits_nowhere_leaves_a_hole():
+    memory, writer = make()
+    for seq, size in enumerate((10, 2000, 20)):
+        writer.write(seq, encode_words(words("x" * size)))
+
+    assert [(first, len(run)) for first, run in read(memory).after(0)] == [(0, 1), (2, 1)]
+
+
+def test_an_unfinished_line_is_kept_until_it_is_finished():
+    memory, writer = make()
+    writer.write(0, encode_words(words("before", "stdout")))
+    writer.write_unfinished(1, [words("half a", "stdout"), words("other", "stdout", "main")])
+    assert texts(read(memory)) == ["before", "half a", "other"]
+    writer.write(1, encode_words(words("half a line", "stdout")))
+    content = read(memory)
+
+    assert texts(content) == ["before", "half a line", "other"]
+    assert content.stop == 3
+    writer.write_unfinished(2, [words("too long" * 10_000, "stdout")])
+    assert texts(read(memory)) == texts(content)
+
+
+def test_what_is_no_spool_is_refused():
+    memory, writer = make()
+    writer.write(0, encode_words(words("x")))
+    memory[spool._DATA + SEGMENT] = 0xC1  # where the first record begins
+    with pytest.raises(ProtocolError, match="damaged"):
+        read(memory)
+    memory[0] ^= 1
+    with pytest.raises(ProtocolError, match="version"):
+        read(memory)
+    with pytest.raises(ProtocolError, match="3 bytes"):
+        read(bytearray(3))
+    assert read(bytearray(10_000)).stop == 0
+    with pytest.raises(ConfigurationError, match="fit"):
+        SpoolWriter(memoryview(bytearray(8192)))
