@@ -180,7 +180,7 @@ class HostHandle:
         """Close the connections to nodegroups that have ended; their last words are taken first."""
         # Words of a host that is gone are not waited for.
         patience = 0.5 if self.client.connected else 0.0
-        self.manager.logs.disconnect(*(group.log_source for group in groups), timeout=patience)
+        self.manager.log_server.disconnect(*(group.log_source for group in groups), timeout=patience)
         for group in groups:
             group.release()
             with self._lock:
@@ -283,7 +283,7 @@ class HostHandle:
             self._heard = event.seq
         match event.value:
             case LogRecord() as record:
-                self.manager.logs.add(record)
+                self.manager.log_server.add(record)
             case str() as why if event.topic == "given_up":
                 self._ask(self._hello(), self._on_welcome)
                 self._mourn(f"{self._gave_up} {why}")

@@ -13,8 +13,9 @@ import msgspec
 
 from pyacq_lab.errors import ProcessDied, UnknownName
 from pyacq_lab.manager.childprogram import START_TIMEOUT, ChildProgram
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.program import Bootstrap, Report
-from pyacq_lab.manager.proxies import make_handle
+from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.status import ManagerStatus
@@ -85,6 +86,10 @@ class ManagerProxy(RemoteObject):
     def status(self) -> ManagerStatus:
         """As `Manager.status`."""
         return self._target.call("status")
+
+    def logs(self, **wanted: Any) -> LogRecords:
+        """As `Manager.logs`."""
+        return found_there(self._target, wanted)
 
     def emergency_stop(self) -> dict[str, list[str]]:
         """As `Manager.emergency_stop`; waits for no other call."""

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 _current: NotebookManager | NotebookManagerProxy | None = None
 
 _NO_LOG_VIEW = (
-    "the log server is in the manager's process: ask manager.query_logs(...), or make the manager with "
+    "the log server is in the manager's process: ask manager.logs(...), or make the manager with "
     "create_manager(mode='local')"
 )
 
@@ -62,13 +62,13 @@ class NotebookManager(_Shown, Manager):
         """Live view of everything that every process says, in order; see `LogView` for the options."""
         from pyacq_lab.notebook.panels import LogView
 
-        return self._closed_with_me(LogView(self.logs, **options))
+        return self._closed_with_me(LogView(self.log_server, **options))
 
     def log_output(self, **options: Any) -> LogOutput:
         """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
         from pyacq_lab.notebook.panels import LogOutput
 
-        return self._closed_with_me(LogOutput(self.logs, **options))
+        return self._closed_with_me(LogOutput(self.log_server, **options))
 
     def close(self) -> None:
         """Close views, nodegroups, the manager's own host, the log server; idempotent."""
@@ -79,7 +79,7 @@ class NotebookManager(_Shown, Manager):
 class NotebookManagerProxy(_Shown, ManagerProxy):
     """A manager in a process of its own, which can be looked at as `NotebookManager`, but for the log.
 
-    The views of the log need the log server in this process. `Manager.query_logs` works, and each
+    The views of the log need the log server in this process. `Manager.logs` works, and each
     record is printed as it comes.
     """
 

@@ -63,8 +63,8 @@ def lab(home, start_host):
 
 def found(lab, **wanted):
     """Records of the log that match, once there are any."""
-    pyacq.wait_for(lambda: lab.manager.query_logs(**wanted))
-    return lab.manager.query_logs(**wanted)
+    pyacq.wait_for(lambda: lab.manager.logs(**wanted))
+    return lab.manager.logs(**wanted)
 
 
 # --- what the parts are
@@ -185,7 +185,7 @@ def test_an_application_has_one_manager_at_most(lab):
 
 def test_the_manager_listens_in_the_background_while_this_thread_is_busy(lab):
     done = threading.Event()
-    stop = lab.manager.logs.subscribe(lambda _: done.set())
+    stop = lab.manager.log_server.subscribe(lambda _: done.set())
     lab.there.run("import logging; logging.warning('said in the background')")
     assert done.wait(10)  # this thread calls nothing meanwhile
     stop()
@@ -201,7 +201,7 @@ def test_the_log_server_runs_in_a_thread_of_the_managers_process(lab):
 def test_the_log_server_starts_with_the_manager(home):
     with Manager() as manager:
         logging.getLogger("early").error("the first word")
-        pyacq.wait_for(lambda: manager.query_logs(contains="the first word"))
+        pyacq.wait_for(lambda: manager.logs(contains="the first word"))
 
 
 def test_error_messages_arrive(lab):
@@ -280,8 +280,8 @@ def test_records_of_several_processes_are_sorted_by_time(lab):
     for number in range(6):
         group = (lab.here, lab.there)[number % 2]
         group.run(f"import logging; logging.error('in order {number}')")
-    pyacq.wait_for(lambda: len(lab.manager.query_logs(contains="in order", level="ERROR")) == 6)
-    records = lab.manager.query_logs(contains="in order", level="ERROR")
+    pyacq.wait_for(lambda: len(lab.manager.logs(contains="in order", level="ERROR")) == 6)
+    records = lab.manager.logs(contains="in order", level="ERROR")
     assert [r.message for r in records] == [f"in order {number}" for number in range(6)]
     assert [r.corrected_ns for r in records] == sorted(r.corrected_ns for r in records)
 
@@ -291,8 +291,8 @@ def test_printed_lines_stand_in_the_order_of_time_too(lab):
         "import logging; print('first line'); print('second line'); logging.error('after both lines')"
     )
     found(lab, contains="after both lines", level="ERROR")
-    pyacq.wait_for(lambda: lab.manager.query_logs(contains="second line"))
-    said = [r.message for r in lab.manager.query_logs(contains="line", source="bench/there")]
+    pyacq.wait_for(lambda: lab.manager.logs(contains="second line"))
+    said = [r.message for r in lab.manager.logs(contains="line", source="bench/there")]
     wanted = ["first line", "second line", "after both lines"]
     assert [m for m in said if m in wanted] == wanted
 

@@ -34,7 +34,7 @@ def test_a_killed_host_is_named_and_its_processes_end_while_others_go_on(manager
     assert time.monotonic() - begun < 5
     assert "connection lost" in repr(doomed)
     assert "connection lost" in repr(group)
-    until(lambda: manager.query_logs(level="ERROR", contains="connection to host rig at"))
+    until(lambda: manager.logs(level="ERROR", contains="connection to host rig at"))
     status = manager.status()
     assert "rig" in status.unreachable
     assert [h.name for h in status.hosts] == ["rig", "local"]

@@ -14,12 +14,12 @@ import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
 from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
+from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
-from pyacq_lab.notebook.panels.loghtml import log_html
 from pyacq_lab.notebook.panels.logselection import LogSelection
-from pyacq_lab.notebook.theme import THEME_CSS, record_tone
+from pyacq_lab.viewing.theme import THEME_CSS, record_tone
 
 # jupyter_server drops messages above 1 MB/s: a tenth of that, at 10 messages/s and about 250 bytes a row.
 _ROWS_PER_PUSH = 40

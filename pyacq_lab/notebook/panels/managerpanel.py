@@ -17,7 +17,7 @@ from pyacq_lab.model.status import ManagerStatus
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
-from pyacq_lab.notebook.theme import THEME_CSS
+from pyacq_lab.viewing.theme import THEME_CSS
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 import pyacq_lab
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, RemoteError
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.managerproxy import ManagerProxy
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.notebook.application import NotebookManagerProxy
@@ -133,11 +135,14 @@ def test_status_is_a_value_and_is_shown(manager) -> None:
 def test_the_log_is_asked_for_and_printed_here(manager, capfd, until) -> None:
     group = manager.create_nodegroup("loud")
     group.run("import logging; logging.getLogger('bench').error('cold coffee')")
-    until(lambda: manager.query_logs(contains="cold coffee"))
-    assert manager.query_logs(contains="cold coffee")[0].level_name == "ERROR"
+    until(lambda: manager.logs(contains="cold coffee"))
+    for found in (manager.logs(contains="cold coffee"), group.logs(contains="cold coffee")):
+        assert type(found) is LogRecords
+        assert found[0].level_name == "ERROR"
+    assert manager.get_nodegroup("loud").logs(contains="cold coffee", until=timedelta(hours=1)) == []
     printed = []
     until(lambda: printed.append(capfd.readouterr().err) or "cold coffee" in "".join(printed))
-    with pytest.raises(LifecycleError, match="query_logs"):
+    with pytest.raises(LifecycleError, match=r"manager\.logs"):
         manager.log_view()
 
 
