@@ -66,8 +66,7 @@ class Manager:
         lease: float = 30.0,
         application_keys: KeyPair | None = None,
     ) -> None:
-        if not 0.5 <= lease <= 86_400:
-            raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")
+        check_lease(lease)
         self.lease = lease
         self.id = secrets.token_hex(8)
         self._keyring = keyring or Keyring()
@@ -410,3 +409,9 @@ class Manager:
     def _check_open(self) -> None:
         if self.closed:
             raise LifecycleError("this manager is closed: make another with create_manager()")
+
+
+def check_lease(lease: float) -> None:
+    """Raise ConfigurationError where a lease, s, is out of range."""
+    if not 0.5 <= lease <= 86_400:
+        raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")

@@ -14,6 +14,7 @@ import msgspec
 from pyacq_lab.errors import ProcessDied, UnknownName
 from pyacq_lab.manager.childprogram import START_TIMEOUT, ChildProgram
 from pyacq_lab.manager.logrecords import LogRecords
+from pyacq_lab.manager.manager import check_lease
 from pyacq_lab.manager.program import Bootstrap, Report
 from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
@@ -36,15 +37,26 @@ class ManagerProxy(RemoteObject):
 
     Use `create_manager(mode="rpc")`. Any thread may call.
 
+    Parameters
+    ----------
+    lease : float
+        As of `Manager`.
+    print_logs : bool
+        Whether the manager's process prints log records.
+
     Raises
     ------
+    ConfigurationError
+        ``lease`` is out of range.
     ProcessDied
         The manager's process ended before it was ready; the message holds its last words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lease: float = 30.0, print_logs: bool = True) -> None:
+        check_lease(lease)
         application, client = KeyPair.generate(), KeyPair.generate()
-        bootstrap = msgspec.json.encode(Bootstrap(application.secret, client.public)).decode()
+        first = Bootstrap(application.secret, client.public, lease, print_logs)
+        bootstrap = msgspec.json.encode(first).decode()
         self._lock = threading.Lock()
         self._put_away = False
         self._reactor = Reactor()

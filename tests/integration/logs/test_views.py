@@ -116,7 +116,7 @@ def test_a_click_gets_the_whole_record(server, view, page, until):
 
 
 def test_without_widgets_the_tail_is_shown(server, view, until):
-    assert "nothing has been said" in view._repr_mimebundle_()[0]["text/html"]
+    assert "no records" in view._repr_mimebundle_()[0]["text/html"]
     server.say("<script>hello</script>", traceback="Traceback\n", level=logging.ERROR)
     until(lambda: server.store.stop == 1)
     data, _ = view._repr_mimebundle_()

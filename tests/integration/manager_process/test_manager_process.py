@@ -158,9 +158,28 @@ def test_an_application_has_one_manager(manager) -> None:
     assert local.closed
 
 
-def test_another_mode_is_refused(jupyter_home) -> None:
-    with pytest.raises(ConfigurationError, match="mode='remote'"):
-        pyacq_lab.create_manager(mode="remote")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "remote"}, "mode='remote'"),
+        ({"logs": "loud"}, "logs='loud': wanted 'auto', 'show', 'print' or 'off'"),
+        ({"mode": "rpc", "logs": "show"}, "logs='show' with mode='rpc'"),
+        ({"mode": "rpc", "lease": 0.1}, r"lease=0\.1"),
+    ],
+)
+def test_other_options_are_refused(jupyter_home, options, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        pyacq_lab.create_manager(**options)
+
+
+def test_the_lease_is_that_of_the_manager_and_the_log_can_be_silent(jupyter_home, capfd) -> None:
+    with pyacq_lab.create_manager(mode="rpc", lease=7.0, logs="off") as manager:
+        assert manager.lease == 7.0
+        manager.create_nodegroup("quiet").run("print('nothing')")
+        pyacq_lab.wait_for(lambda: manager.logs(contains="nothing"))
+    with pyacq_lab.create_manager(lease=8.0, logs="off") as local:
+        assert local.lease == 8.0
+    assert "nothing" not in capfd.readouterr().err
 
 
 def test_close_ends_everything_and_says_so(manager) -> None:
