@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError
@@ -36,10 +37,13 @@ class _Shown:
     _views: weakref.WeakSet[Any]
 
     def panel(self: Any) -> ManagerPanel:
-        """Live panel of hosts, nodegroups and nodes."""
+        """Live panel of hosts, nodegroups and nodes; the log of each process is a button away."""
         from pyacq_lab.notebook.panels import ManagerPanel
 
-        return self._closed_with_me(ManagerPanel(self, actions={"Stop all": self.emergency_stop}))
+        actions = {"Stop all": self.emergency_stop}
+        return self._closed_with_me(ManagerPanel(self, actions=actions, open_log=self._open_log))
+
+    _open_log: Callable[[str], LogView] | None = None
 
     def _closed_with_me(self, view: V) -> V:
         self._views.add(view)
@@ -67,6 +71,9 @@ class NotebookManager(_Shown, Manager):
         from pyacq_lab.notebook.panels import LogView
 
         return self._closed_with_me(LogView(self.log_server, **options))
+
+    def _open_log(self, process: str) -> LogView:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.log_view(process=process, height=240)
 
     def log_output(self, **options: Any) -> LogOutput:
         """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
