@@ -6,6 +6,8 @@ import logging
 from concurrent.futures import Future
 from typing import Any
 
+from pyacq_lab.errors import PyacqError
+from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
@@ -29,6 +31,18 @@ def stop(nodes: list[NodeHandle], edges: list[Edge]) -> None:
     """Stop what runs, what is read first: its readers still deal with what is under way."""
     for level in upstream_first_levels(nodes, edges):
         _command("stop", level, State.RUNNING)
+
+
+def emergency_stop(groups: list[NodeGroupHandle]) -> dict[str, list[str]]:
+    """Ask all running nodes to stop, over the control lanes; see `Manager.emergency_stop`."""
+    told: dict[str, list[str]] = {}
+    for group in groups:
+        try:
+            told[group.where] = group.request_stop_all()
+        except PyacqError as error:
+            told[group.where] = [f"not reached: {error}"]
+            log.exception("emergency stop could not reach %s", group.where)
+    return told
 
 
 def upstream_first_levels(nodes: list[NodeHandle], edges: list[Edge]) -> list[list[NodeHandle]]:

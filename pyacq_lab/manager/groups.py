@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
@@ -15,6 +15,8 @@ from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, Un
 from pyacq_lab.kernel.client import KernelClient, RunResult
 from pyacq_lab.manager.connectionfile import ConnectionFile
 from pyacq_lab.manager.lastwords import LastWordsHeard
+from pyacq_lab.manager.logfilter import Wanted
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
@@ -338,16 +340,24 @@ class NodeGroupHandle:
         """Send a signal to its process, and to no other of its tree."""
         self.host.client.call(SignalGroup(self.name, signum))
 
+    def logs(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
+        """Find what this process said, also after its end; keywords as in `Manager.logs`.
+
+        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart.
+        """
+        return self.host.manager.log_server.query(limit, **{"process": self.name, **wanted})
+
     @property
     def post_mortem(self) -> PostMortem | None:
         """How its process ended, with its last words; None while it runs, or where its host is gone, too.
 
-        The last words are what it printed, then what it wrote by descriptor.
+        The last words are what it printed, then what it wrote by descriptor. What it logged as well is
+        found by `logs`.
         """
         found = self._post_mortem
         if found is None:
             return None
-        said = self.host.manager.logs.query(source=self.log_source, limit=LAST_WORDS)
+        said = self.logs(limit=LAST_WORDS)
         printed = [
             r.message
             for r in said
@@ -387,7 +397,7 @@ class NodeGroupHandle:
             self.client.wait_connected()
             for message in self._log_levels.values():
                 self.client.call(message, 5.0)
-            self.host.manager.logs.connect(self.log_endpoint, self.public_key, self.log_source)
+            self.host.manager.log_server.connect(self.log_endpoint, self.public_key, self.log_source)
         except BaseException as error:
             self.release()
             if self.ending:
@@ -399,7 +409,7 @@ class NodeGroupHandle:
         self._post_mortem = post_mortem or self._post_mortem
         with self._file_lock:
             if post_mortem is not None and self._last_words is None:
-                client, logs = self.host.client, self.host.manager.logs
+                client, logs = self.host.client, self.host.manager.log_server
                 self._last_words = LastWordsHeard(client, logs, self.name, self.pid, self.log_source)
         self.ending = ending
         self.client.fail(f"{self.where} has ended: {ending}")

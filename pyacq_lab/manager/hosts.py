@@ -225,8 +225,8 @@ class HostHandle:
         # Words of a host that is gone are not waited for.
         patience = 0.5 if self.client.connected else 0.0
         unheard = [group.log_source for group in groups if not group.hear_out(2.0 if patience else 0.0)]
-        self.manager.logs.disconnect(*unheard, timeout=patience)
-        self.manager.logs.disconnect(*(group.log_source for group in groups), timeout=0.0)
+        self.manager.log_server.disconnect(*unheard, timeout=patience)
+        self.manager.log_server.disconnect(*(group.log_source for group in groups), timeout=0.0)
         for group in groups:
             group.release()
             with self._lock:
@@ -263,7 +263,7 @@ class HostHandle:
         Of each nodegroup by name: two hosts may call themselves the same.
         """
         for process in ("", *list(self.groups), *more):
-            self.manager.logs.set_offset(self.welcome.name, offset_ns, process)
+            self.manager.log_server.set_offset(self.welcome.name, offset_ns, process)
 
     # --- addresses
 
@@ -344,7 +344,7 @@ class HostHandle:
             self._heard = event.seq
         match event.value:
             case [*records] if event.topic == "log":
-                self.manager.logs.add(*records)
+                self.manager.log_server.add(*records)
             case str() as why if event.topic == "given_up":
                 self._ask(self._hello(), self._on_welcome)
                 self._mourn(f"{self._gave_up} {why}")

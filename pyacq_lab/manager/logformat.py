@@ -19,9 +19,10 @@ _LEVEL_COLOURS = (
 )
 
 
-def format_time(record: LogRecord) -> str:
-    """Local time of day by the log server's clock, to the millisecond."""
-    return datetime.fromtimestamp(record.corrected_ns / 1e9).strftime("%H:%M:%S.%f")[:-3]
+def format_time(record: LogRecord, *, date: bool = False) -> str:
+    """Local time of day by the log server's clock, to the millisecond; with the date where wanted."""
+    form = "%Y-%m-%d %H:%M:%S.%f" if date else "%H:%M:%S.%f"
+    return datetime.fromtimestamp(record.corrected_ns / 1e9).strftime(form)[:-3]
 
 
 def format_origin(record: LogRecord) -> str:
@@ -35,7 +36,7 @@ def label(record: LogRecord) -> str:
     return record.stream if record.stream in ("stdout", "stderr") else record.level_name
 
 
-def format_record(record: LogRecord, *, colour: bool = False) -> str:
+def format_record(record: LogRecord, *, colour: bool = False, date: bool = False) -> str:
     """Lines for one record, without the last line's end; what follows the first line is indented."""
 
     def paint(code: str, text: str) -> str:
@@ -47,7 +48,7 @@ def format_record(record: LogRecord, *, colour: bool = False) -> str:
     late = " (late)" if record.late else ""
     head = " ".join(
         (
-            format_time(record),
+            format_time(record, date=date),
             paint(code, f"{label(record):8}"),
             paint("1", format_origin(record)) + late,
             logger + record.message,

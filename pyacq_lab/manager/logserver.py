@@ -9,13 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from queue import SimpleQueue
 from traceback import format_exception
 from typing import TextIO, Unpack
 
-from pyacq_lab.manager.logfilter import LogFilter
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.manager.logfilter import LogFilter, Wanted
 from pyacq_lab.manager.logformat import LogPrinter
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.roles import Clock
@@ -135,38 +136,17 @@ class LogServer:
             self._capture = LogCapture(self)
             self._capture.install()
 
-    def query(
-        self,
-        *,
-        level: int | str = 0,
-        source: str = "",
-        node: str = "",
-        since: int | datetime | None = None,
-        contains: str = "",
-        limit: int | None = 1000,
-    ) -> list[LogRecord]:
-        """Newest records in memory that match, oldest of them first.
-
-        Parameters
-        ----------
-        level : int or str
-            Lowest level, by number or name.
-        source, node : str
-            Part of ``host/process`` and of the node's name.
-        since : int or datetime, optional
-            Earliest time, ns since 1970 UTC or a `datetime`.
-        contains : str
-            Part of the text.
-        limit : int, optional
-            How many at most; None for all.
+    def query(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
+        """Newest records in memory that match, oldest of them first; see `Manager.logs`.
 
         Raises
         ------
         ConfigurationError
-            No level has this name.
+            No level has this name, or a time or the limit is none.
         """
-        wanted = LogFilter.of(level=level, source=source, node=node, since=since, contains=contains)
-        return self.store.newest(wanted, limit)
+        if limit is not None and limit < 0:
+            raise ConfigurationError(f"limit={limit}: wanted how many records at most, or None for all")
+        return LogRecords(self.store.newest(LogFilter.of(self._clock.now_ns(), **wanted), limit))
 
     def subscribe(self, callback: Subscriber, interval: float = 0.1) -> Callable[[], None]:
         """Be told of new records, in batches.

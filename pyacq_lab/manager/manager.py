@@ -14,19 +14,18 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from pyacq_lab.errors import AuthenticationError, ConfigurationError, LifecycleError, PyacqError, UnknownName
-from pyacq_lab.manager import commands, snapshot
+from pyacq_lab.manager import commands, freenames, snapshot
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
 from pyacq_lab.manager.localhost import LocalHost
+from pyacq_lab.manager.logfilter import When
 from pyacq_lab.manager.logfolder import open_log_store
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.manager.sigterm import OrderlyEnd
 from pyacq_lab.model.graph import Edge
-from pyacq_lab.model.lifecycle import State
-from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.model.names import check_name
 from pyacq_lab.model.status import HostStatus, ManagerStatus
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring, split_host_key
@@ -57,7 +56,7 @@ class Manager:
 
     Attributes
     ----------
-    logs : LogServer
+    log_server : LogServer
         What every process said, in order.
     """
 
@@ -69,8 +68,7 @@ class Manager:
         lease: float = 30.0,
         application_keys: KeyPair | None = None,
     ) -> None:
-        if not 0.5 <= lease <= 86_400:
-            raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")
+        check_lease(lease)
         self.lease = lease
         self.id = secrets.token_hex(8)
         self._keyring = keyring or Keyring()
@@ -80,8 +78,8 @@ class Manager:
         self.reactor = Reactor()
         origin = LogOrigin(host=platform.node(), process="manager")
         store = open_log_store() if store is None else store
-        self.logs = LogServer(self.reactor, self.application_keys, self.clock, origin, store=store)
-        self.logs.capture_own()
+        self.log_server = LogServer(self.reactor, self.application_keys, self.clock, origin, store=store)
+        self.log_server.capture_own()
         if store.disk_error:
             log.error("log records do not go to disk, only to memory: %s", store.disk_error)
         self._hosts: dict[str, HostHandle] = {}
@@ -298,14 +296,7 @@ class Manager:
         dict of str to list of str
             For each nodegroup, the nodes that were told; an unreachable one is named with its reason.
         """
-        told: dict[str, list[str]] = {}
-        for group in self.list_nodegroups():
-            try:
-                told[group.where] = group.request_stop_all()
-            except PyacqError as error:
-                told[group.where] = [f"not reached: {error}"]
-                log.exception("emergency stop could not reach %s", group.where)
-        return told
+        return commands.emergency_stop(self.list_nodegroups())
 
     # --- questions
 
@@ -331,15 +322,54 @@ class Manager:
     @property
     def log_folder(self) -> Path | None:
         """Where all log records lie on disk, one JSON object per line; None where they do not."""
-        return self.logs.store.folder
+        return self.log_server.store.folder
 
-    def query_logs(self, **wanted: Any) -> list[LogRecord]:
-        """Find log records; see `LogServer.query` for the keywords."""
-        return self.logs.query(**wanted)
+    def logs(
+        self,
+        *,
+        level: int | str = 0,
+        source: str = "",
+        node: str = "",
+        logger: str = "",
+        contains: str = "",
+        since: When | None = None,
+        until: When | None = None,
+        limit: int | None = 1000,
+    ) -> LogRecords:
+        """Find what was said: the newest records in memory that match, oldest of them first.
+
+        Parameters
+        ----------
+        level : int or str
+            Lowest level, by number or name.
+        source, node, logger : str
+            Part of ``host/process``, of the node's and of the logger's name, in any case of letters.
+        contains : str
+            Part of the message, the traceback, the logger's or the thread's name.
+        since, until : datetime, timedelta or int, optional
+            Earliest and latest time: a `datetime` (local time unless it says), a `timedelta` for so long
+            ago, or ns since 1970 UTC.
+        limit : int, optional
+            How many at most; None for all.
+
+        Returns
+        -------
+        LogRecords
+            A list, of which `pandas.DataFrame` makes a table, and whose ``export`` writes a file.
+
+        Raises
+        ------
+        ConfigurationError
+            No level has this name, or a time is none.
+        """
+        return self.log_server.query(
+            limit, level=level, source=source, node=node, logger=logger,
+            contains=contains, since=since, until=until,
+        )  # fmt: skip
 
     def print_logs(self, stream: TextIO) -> Callable[[], None]:
         """Print log records from now on; returns what ends it."""
-        return self.logs.print_to(stream)
+        return self.log_server.print_to(stream)
 
     # --- the end
 
@@ -360,7 +390,7 @@ class Manager:
         self._hosts.clear()
         if self._local is not None:
             self._local.close()
-        self.logs.close()
+        self.log_server.close()
         self.reactor.close()
         atexit.unregister(self.close)
         self._orderly_end.uninstall()
@@ -368,41 +398,16 @@ class Manager:
     # --- for handles
 
     def free_group_name(self, name: str | None) -> str:
-        """Name for a new nodegroup. Raises ConfigurationError where it is none, or taken."""
-        if name is not None:
-            check_name(name, "nodegroup")
-        groups = {group.name: group for group in self.list_nodegroups()}
-        if name in groups and not groups[name].alive:
-            group = groups.pop(name)
-            group.host.forget(group)
-        taken = set(groups)
-        if name is None:
-            return next(n for i in self._numbers if (n := f"group{i}") not in taken)
-        if name in taken:
-            raise ConfigurationError(f"there already is a nodegroup {name!r}: choose another name")
-        return name
+        """Name for a new nodegroup; see `freenames.group`."""
+        return freenames.group(self.list_nodegroups(), name, self._numbers)
 
     def free_node_name(self, type_name: str, name: str | None) -> str:
-        """Name for a new node. Raises ConfigurationError where it is none, or taken by a living node."""
-        if name is not None:
-            check_name(name, "node")
-        alive = [group for group in self.list_nodegroups() if group.alive]
-        taken = {node: group for group in alive for node in group.known_nodes}
-        if name in taken and taken[name].node_status(name).state is State.CLOSED:
-            taken.pop(name).remove_node(name)
-        if name is None:
-            return next(n for i in itertools.count(1) if (n := f"{type_name}{i}") not in taken)
-        if name in taken:
-            raise ConfigurationError(
-                f"there already is a node {name!r} in {taken[name].where}: choose another name"
-            )
-        return name
+        """Name for a new node; see `freenames.node`."""
+        return freenames.node(self.list_nodegroups(), type_name, name)
 
     def free_host_name(self, name: str) -> str:
-        """Name for a new host: its own, with a number behind it where that is taken."""
-        if name not in self._hosts:
-            return name
-        return next(n for i in itertools.count(2) if (n := f"{name}-{i}") not in self._hosts)
+        """Name for a new host; see `freenames.host`."""
+        return freenames.host(self._hosts, name)
 
     def _host_key(self, endpoint: str, key: str | None) -> tuple[str, str | None]:
         if key is not None:
@@ -418,3 +423,9 @@ class Manager:
     def _check_open(self) -> None:
         if self.closed:
             raise LifecycleError("this manager is closed: make another with create_manager()")
+
+
+def check_lease(lease: float) -> None:
+    """Raise ConfigurationError where a lease, s, is out of range."""
+    if not 0.5 <= lease <= 86_400:
+        raise ConfigurationError(f"lease={lease!r}: wanted 0.5 s to a day")

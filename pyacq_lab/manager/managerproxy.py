@@ -13,8 +13,10 @@ import msgspec
 
 from pyacq_lab.errors import ProcessDied, UnknownName
 from pyacq_lab.manager.childprogram import START_TIMEOUT, ChildProgram
+from pyacq_lab.manager.logrecords import LogRecords
+from pyacq_lab.manager.manager import check_lease
 from pyacq_lab.manager.program import Bootstrap, Report
-from pyacq_lab.manager.proxies import make_handle
+from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.status import ManagerStatus
@@ -35,15 +37,26 @@ class ManagerProxy(RemoteObject):
 
     Use `create_manager(mode="rpc")`. Any thread may call.
 
+    Parameters
+    ----------
+    lease : float
+        As of `Manager`.
+    print_logs : bool
+        Whether the manager's process prints log records.
+
     Raises
     ------
+    ConfigurationError
+        ``lease`` is out of range.
     ProcessDied
         The manager's process ended before it was ready; the message holds its last words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lease: float = 30.0, print_logs: bool = True) -> None:
+        check_lease(lease)
         application, client = KeyPair.generate(), KeyPair.generate()
-        bootstrap = msgspec.json.encode(Bootstrap(application.secret, client.public)).decode()
+        first = Bootstrap(application.secret, client.public, lease, print_logs)
+        bootstrap = msgspec.json.encode(first).decode()
         self._lock = threading.Lock()
         self._put_away = False
         self._reactor = Reactor()
@@ -85,6 +98,10 @@ class ManagerProxy(RemoteObject):
     def status(self) -> ManagerStatus:
         """As `Manager.status`."""
         return self._target.call("status")
+
+    def logs(self, **wanted: Any) -> LogRecords:
+        """As `Manager.logs`."""
+        return found_there(self._target, wanted)
 
     def emergency_stop(self) -> dict[str, list[str]]:
         """As `Manager.emergency_stop`; waits for no other call."""

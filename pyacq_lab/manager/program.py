@@ -22,10 +22,16 @@ class Bootstrap(msgspec.Struct, frozen=True):
         Secret half of the key pair that the application's processes know each other by.
     client_key : str
         Public key that the notebook proves, and nobody else.
+    lease : float
+        Seconds for which hosts keep nodegroups without a sign of life from the manager.
+    print_logs : bool
+        Whether log records are printed on standard error.
     """
 
     application_secret: str
     client_key: str
+    lease: float
+    print_logs: bool
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -49,8 +55,10 @@ def main() -> int:
 
 
 def _run(bootstrap: Bootstrap) -> None:
-    with Manager(application_keys=KeyPair.from_secret(bootstrap.application_secret)) as manager:
-        manager.print_logs(sys.stderr)
+    keys = KeyPair.from_secret(bootstrap.application_secret)
+    with Manager(application_keys=keys, lease=bootstrap.lease) as manager:
+        if bootstrap.print_logs:
+            manager.print_logs(sys.stderr)
         server = ManagerServer(manager, bootstrap.client_key)
         try:
             report = Report(server.server.endpoint, server.keys.public)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.ports import open_stream
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.remote.byvalue import pickle_by_value
@@ -43,6 +44,10 @@ class NodeGroupProxy(HandleProxy):
     ) -> Any:
         """As `NodeGroupHandle.run`; a cell may take its time, so the usual bound does not hold."""
         return self._target.call("run", code, on_output, **{"_timeout": RUN_TIMEOUT, **options})
+
+    def logs(self, **wanted: Any) -> LogRecords:
+        """As `NodeGroupHandle.logs`."""
+        return found_there(self._target, wanted)
 
     def kernel_connection_file(self) -> Path:
         """As `NodeGroupHandle.kernel_connection_file`."""
@@ -93,6 +98,11 @@ class PortsProxy(HandleProxy, Mapping[str, Any]):
     def only(self) -> Any:
         """The first port. Raises ConfigurationError where there is none."""
         return self._target.call("only")
+
+
+def found_there(target: Target, wanted: dict[str, Any]) -> LogRecords:
+    """Ask the manager's process, or a handle in it, for log records; they travel as a list."""
+    return LogRecords(target.call("logs", **wanted))
 
 
 def make_handle(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.manager.hosts import HostHandle
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.manager import Manager
 from pyacq_lab.manager.ports import PortHandle, Ports
 from pyacq_lab.model.remote import Reference
@@ -20,7 +21,7 @@ WHERE = "manager"
 BESIDE = frozenset(
     {
         *("close", "emergency_stop", "interrupt", "kill", "request_stop_all", "signal"),
-        *("dump_stacks", "node_status", "query_logs", "run", "state", "status", "statuses"),
+        *("dump_stacks", "logs", "node_status", "run", "state", "status", "statuses"),
     }
 )
 """Methods and attributes that do not wait for earlier calls of the same handle, nor hold later ones up."""
@@ -79,6 +80,10 @@ class ManagerServer(ObjectServer):
     def export(self, value: Any, routing_id: bytes) -> Reference:
         """Say of handles what they stand for."""
         return self.named(value) or self.exports.reference(value, routing_id, _place_of(value))
+
+    def plain(self, value: Any) -> Any:
+        """Records that were found travel as a list of records."""
+        return list(value) if isinstance(value, LogRecords) else value
 
     def must_stay(self, value: Any) -> bool:
         """Ports are a mapping, but of what is there when they are looked at."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -75,6 +78,11 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.time_ns - self.offset_ns
 
     @property
+    def time(self) -> datetime:
+        """When it was said by the log server's clock, as a `datetime` with UTC as its zone."""
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.corrected_ns // 1000)
+
+    @property
     def source(self) -> str:
         """Who said it, as ``host/process``."""
         return f"{self.host}/{self.process}"
@@ -83,3 +91,14 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def level_name(self) -> str:
         """Name of the level, such as ``"WARNING"``."""
         return logging.getLevelName(self.level)
+
+
+_FIRST = ("time", "level_name", "host", "process", "node", "thread", "logger", "message")
+
+LOG_COLUMNS = (*_FIRST, *(name for name in LogRecord.__struct_fields__ if name not in _FIRST))
+"""Attributes of a record in the order of a table's columns: what people read first, then every field."""
+
+# pandas makes a table of a list of dataclasses and of little else, so a record can be asked as one.
+_Row = dataclasses.make_dataclass("_Row", [(name, Any) for name in LOG_COLUMNS], repr=False)
+for _name in ("__dataclass_fields__", "__dataclass_params__"):
+    setattr(LogRecord, _name, getattr(_Row, _name))

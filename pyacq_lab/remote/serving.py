@@ -135,6 +135,10 @@ class ObjectServer:
         """Whether a value is to be held for the client although it could travel."""
         return False
 
+    def plain(self, value: Any) -> Any:
+        """Value that travels in the place of another one."""
+        return value
+
     def export(self, value: Any, routing_id: bytes) -> Reference:
         """Make a reference of any value, for a client."""
         return self.named(value) or self.exports.reference(value, routing_id)
@@ -163,7 +167,7 @@ class ObjectServer:
             finally:
                 current_chain.reset(token)
             by_reference = returns == "proxy" or (returns == "auto" and self.must_stay(value))
-            return export(value) if by_reference else value
+            return export(value) if by_reference else self.plain(value)
 
         place = f"{self.place(target)}.{name}"
         return Work(self.lane(target, name), run, place, chain, self.named if returns == "value" else export)

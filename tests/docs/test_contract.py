@@ -15,8 +15,10 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from types import SimpleNamespace
 
+import pandas
 import psutil
 import pytest
 
@@ -63,8 +65,8 @@ def lab(home, start_host):
 
 def found(lab, **wanted):
     """Records of the log that match, once there are any."""
-    pyacq.wait_for(lambda: lab.manager.query_logs(**wanted))
-    return lab.manager.query_logs(**wanted)
+    pyacq.wait_for(lambda: lab.manager.logs(**wanted))
+    return lab.manager.logs(**wanted)
 
 
 # --- what the parts are
@@ -185,7 +187,7 @@ def test_an_application_has_one_manager_at_most(lab):
 
 def test_the_manager_listens_in_the_background_while_this_thread_is_busy(lab):
     done = threading.Event()
-    stop = lab.manager.logs.subscribe(lambda _: done.set())
+    stop = lab.manager.log_server.subscribe(lambda _: done.set())
     lab.there.run("import logging; logging.warning('said in the background')")
     assert done.wait(10)  # this thread calls nothing meanwhile
     stop()
@@ -201,7 +203,7 @@ def test_the_log_server_runs_in_a_thread_of_the_managers_process(lab):
 def test_the_log_server_starts_with_the_manager(home):
     with Manager() as manager:
         logging.getLogger("early").error("the first word")
-        pyacq.wait_for(lambda: manager.query_logs(contains="the first word"))
+        pyacq.wait_for(lambda: manager.logs(contains="the first word"))
 
 
 def test_error_messages_arrive(lab):
@@ -276,12 +278,41 @@ def test_records_are_printed_by_default_outside_a_notebook(home):
     assert "manager MainThread x: printed unasked" in done.stderr
 
 
+def test_the_log_is_shown_printed_or_neither_as_asked(home):
+    code = (
+        "import pyacq_lab, logging\n"
+        "m = pyacq_lab.create_manager(logs='off')\n"
+        "logging.getLogger('x').error('not printed')\n"
+        "m.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "manager MainThread x: not printed" not in done.stderr
+    with pytest.raises(PyacqError, match="'auto', 'show', 'print' or 'off'"):
+        pyacq.create_manager(logs="loud")
+
+
+def test_records_are_found_by_time_and_go_into_a_table_and_a_file(lab, tmp_path):
+    lab.there.run("import logging; logging.getLogger('bench').error('to be found')")
+    found(lab, contains="to be found", level="ERROR")
+    wanted = {"contains": "to be found", "logger": "BENCH", "level": "ERROR"}
+    records = lab.manager.logs(since=timedelta(minutes=5), **wanted)
+    assert [r.message for r in records] == ["to be found"]
+    assert lab.manager.logs(until=timedelta(minutes=5), **wanted) == []
+    assert lab.there.logs(**wanted) == records
+    assert lab.here.logs(**wanted) == []
+    table = pandas.DataFrame(records)
+    assert table["time"][0].timestamp() == pytest.approx(records[0].corrected_ns / 1e9)
+    for suffix in ("jsonl", "csv", "txt"):
+        assert "to be found" in records.export(tmp_path / f"found.{suffix}").read_text()
+
+
 def test_records_of_several_processes_are_sorted_by_time(lab):
     for number in range(6):
         group = (lab.here, lab.there)[number % 2]
         group.run(f"import logging; logging.error('in order {number}')")
-    pyacq.wait_for(lambda: len(lab.manager.query_logs(contains="in order", level="ERROR")) == 6)
-    records = lab.manager.query_logs(contains="in order", level="ERROR")
+    pyacq.wait_for(lambda: len(lab.manager.logs(contains="in order", level="ERROR")) == 6)
+    records = lab.manager.logs(contains="in order", level="ERROR")
     assert [r.message for r in records] == [f"in order {number}" for number in range(6)]
     assert [r.corrected_ns for r in records] == sorted(r.corrected_ns for r in records)
 
@@ -299,8 +330,8 @@ def test_printed_lines_stand_in_the_order_of_time_too(lab):
         "import logging; print('first line'); print('second line'); logging.error('after both lines')"
     )
     found(lab, contains="after both lines", level="ERROR")
-    pyacq.wait_for(lambda: lab.manager.query_logs(contains="second line"))
-    said = [r.message for r in lab.manager.query_logs(contains="line", source="bench/there")]
+    pyacq.wait_for(lambda: lab.manager.logs(contains="second line"))
+    said = [r.message for r in lab.manager.logs(contains="line", source="bench/there")]
     wanted = ["first line", "second line", "after both lines"]
     assert [m for m in said if m in wanted] == wanted
 

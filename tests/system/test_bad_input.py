@@ -151,7 +151,7 @@ def test_a_path_travels_as_text(group, tmp_path) -> None:
 def test_what_is_not_started_is_said(manager, group, until) -> None:
     group.create_node("SystemMonitor", name="forgotten")
     manager.start_all_nodes()
-    until(lambda: manager.logs.query(contains="forgotten is not started: it is created"))
+    until(lambda: manager.logs(contains="forgotten is not started: it is created"))
 
 
 def test_an_interrupted_start_leaves_no_nodegroup_behind(manager, group, until) -> None:

@@ -83,11 +83,11 @@ def talk(first, last):
         manager.clock.sleep(2e-9 * sum(h.clock.uncertainty_ns for h in hosts))
 
 def heard():
-    records = manager.query_logs(contains="turn ")
+    records = manager.logs(contains="turn ")
     return [[r.message, r.host, r.offset_ns, r.late] for r in records]
 
 def warnings():
-    return [r.message for r in manager.query_logs(level="WARNING", contains="has jumped")]
+    return [r.message for r in manager.logs(level="WARNING", contains="has jumped")]
 
 def clocks():
     return {h.name: [h.clock.offset_ns, h.clock.uncertainty_ns, h.clock.n_steps] for h in hosts}
@@ -190,7 +190,7 @@ def test_a_host_that_was_started_again_has_another_clock(start_script, manager, 
     until(lambda: handle.clock.n_probes and handle.clock.offset_ns < 0, 20)
     assert abs(handle.clock.offset_ns + 40 * S) < S
     assert handle.clock.n_steps == 0
-    assert not manager.query_logs(contains="has jumped")
+    assert not manager.logs(contains="has jumped")
 
 
 def test_two_hosts_of_one_name_are_each_corrected_by_their_own_clock(start_script, manager, until) -> None:
@@ -206,7 +206,7 @@ def test_two_hosts_of_one_name_are_each_corrected_by_their_own_clock(start_scrip
             manager.clock.sleep(2e-9 * sum(host.clock.uncertainty_ns for host in manager.list_hosts()))
 
     def heard() -> list[LogRecord]:  # the kernel prints them to stderr as well
-        return [r for r in manager.query_logs(contains="turn ") if r.stream == "log"]
+        return [r for r in manager.logs(contains="turn ") if r.stream == "log"]
 
     until(lambda: len(heard()) == 20)
     records = heard()

@@ -37,7 +37,7 @@ def test_a_killed_host_is_named_and_its_processes_end_while_others_go_on(manager
     assert "connection lost" in repr(doomed)
     until(lambda: not group.alive, 5)
     assert group.ending == "ended with its host rig, which is gone"
-    until(lambda: manager.query_logs(level="ERROR", contains="connection to host rig at"))
+    until(lambda: manager.logs(level="ERROR", contains="connection to host rig at"))
     status = manager.status()
     assert "rig" in status.unreachable
     assert [h.name for h in status.hosts] == ["rig", "local"]

@@ -60,7 +60,7 @@ def said(path: Path) -> dict[str, int]:
 
 def heard(manager, source: str) -> dict[str, list[int]]:
     numbers: dict[str, list[int]] = {way: [] for way in WAYS}
-    for record in manager.logs.query(source=source, limit=None):
+    for record in manager.log_server.query(source=source, limit=None):
         way, _, number = record.message.rstrip(".").partition(" ")
         if way in numbers and number.isdigit():
             numbers[way].append(int(number))
@@ -77,12 +77,12 @@ def kill_at_any_moment(manager, until, counts: Path, name: str, chance: random.R
     until(lambda: not group.alive, 10)
     assert group.hear_out(20)
     before = said(counts)
-    until(lambda: manager.query_logs(level="CRITICAL", source=name))
+    until(lambda: manager.logs(level="CRITICAL", source=name))
     until(lambda: all(len(heard(manager, name)[way]) >= before[way] for way in WAYS), 10)
     for way, numbers in heard(manager, name).items():
         assert numbers == list(range(1, len(numbers) + 1)), way
         assert before[way] <= len(numbers) <= before[way] + 1, way
-    assert not any(r.lost for r in manager.logs.query(source=name, limit=None))
+    assert not any(r.lost for r in manager.log_server.query(source=name, limit=None))
 
 
 @pytest.mark.timeout(300)
@@ -114,10 +114,10 @@ threading.Thread(target=work).start()
         group.run(code)
     until(lambda: not group.alive)
     assert group.hear_out(20)
-    until(lambda: manager.query_logs(contains="half a line"))
-    lines = [r.message for r in manager.query_logs(source="daq", limit=None) if r.stream == "stdout"]
+    until(lambda: manager.logs(contains="half a line"))
+    lines = [r.message for r in manager.logs(source="daq", limit=None) if r.stream == "stdout"]
     assert lines == [*(f"line {i}" for i in range(500)), "half a line"]
-    (record,) = manager.query_logs(contains="the valve")
+    (record,) = manager.logs(contains="the valve")
     assert record.extra == {"valve": 7}
     assert record.mono_ns > 0
 
@@ -134,8 +134,8 @@ def test_last_words_are_heard_by_a_manager_that_was_not_there(manager, until) ->
     client.request(group.host._hello(), 5.0).result(5)
     until(lambda: not group.alive)
     assert group.hear_out(20)
-    until(lambda: manager.query_logs(contains="the last word"))
-    assert len(manager.query_logs(contains="the last word")) == 1
+    until(lambda: manager.logs(contains="the last word"))
+    assert len(manager.logs(contains="the last word")) == 1
     manager.get_nodegroup("daq").restart()
     manager.get_nodegroup("daq").run("print('heard again')")
-    until(lambda: manager.query_logs(contains="heard again"))
+    until(lambda: manager.logs(contains="heard again"))

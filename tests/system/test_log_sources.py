@@ -66,8 +66,8 @@ os.waitpid(pid, 0)
         "from a fork": "stderr",
         "printed in a fork": "stdout",
     }
-    until(lambda: all(manager.query_logs(source="daq", contains=text) for text in wanted))
-    said = manager.query_logs(source="daq", limit=None)
+    until(lambda: all(manager.logs(source="daq", contains=text) for text in wanted))
+    said = manager.logs(source="daq", limit=None)
     for text, stream in wanted.items():
         found = [r for r in said if r.message.endswith(text) or f"{text} (" in r.message]
         if text == "printed":
@@ -95,15 +95,15 @@ def test_levels_are_set_while_a_cell_runs_and_kept_by_a_restart(manager, until) 
     group.interrupt()
     thread.join()
     group.run(say.format("heard"))
-    until(lambda: manager.query_logs(contains="heard"))
+    until(lambda: manager.logs(contains="heard"))
     group.restart()
     group.run(say.format("heard again"))
-    until(lambda: manager.query_logs(contains="heard again"))
-    assert manager.query_logs(level="DEBUG", source="daq", contains="no") == []
+    until(lambda: manager.logs(contains="heard again"))
+    assert manager.logs(level="DEBUG", source="daq", contains="no") == []
 
     assert group.set_log_level(logging.DEBUG) == "INFO"
     group.run("logging.getLogger('anybody').debug('from the root')")
-    until(lambda: manager.query_logs(contains="from the root"))
+    until(lambda: manager.logs(contains="from the root"))
     assert group.set_log_level("NOTSET", "third") == "DEBUG"
     for level, name in (("LOUD", ""), (True, ""), (-1, ""), ("INFO", "a..b"), ("INFO", 7), ("INFO", "a\nb")):
         with pytest.raises(ConfigurationError, match="wanted"):
@@ -120,8 +120,8 @@ def test_a_host_tells_all_what_is_its_own_and_one_what_is_about_him(make_manager
         groups[0].pid, signal.SIGSTOP
     )  # it does not end when it is told to, is killed, and the host says so
     groups[0].close(grace=0.2)
-    until(lambda: one.query_logs(source="rig/host", contains="did not end"))
-    (record,) = one.query_logs(source="rig/host", contains="did not end")
+    until(lambda: one.logs(source="rig/host", contains="did not end"))
+    (record,) = one.logs(source="rig/host", contains="did not end")
     assert (record.process, record.pid, record.channel) == ("host", host.pid, "process")
     assert record.mono_ns > 0
     assert mine.set_log_level("INFO", "pyacq_lab") == "DEBUG"
@@ -129,11 +129,11 @@ def test_a_host_tells_all_what_is_its_own_and_one_what_is_about_him(make_manager
     (template,) = [p for p in psutil.Process(host.pid).children() if "template" in " ".join(p.cmdline())]
     template.kill()
     for manager in (one, two):
-        until(lambda m=manager: m.query_logs(source="rig/host", contains="template"))
-        assert len(manager.query_logs(source="rig/host", contains="template")) == 1
-    assert two.query_logs(source="rig/host", contains="did not end") == []
-    assert host.invitation not in str(one.query_logs(limit=None))
-    assert not any(r.lost for m in (one, two) for r in m.query_logs(limit=None))
+        until(lambda m=manager: m.logs(source="rig/host", contains="template"))
+        assert len(manager.logs(source="rig/host", contains="template")) == 1
+    assert two.logs(source="rig/host", contains="did not end") == []
+    assert host.invitation not in str(one.logs(limit=None))
+    assert not any(r.lost for m in (one, two) for r in m.logs(limit=None))
 
 
 def test_a_manager_keeps_its_log_on_disk(manager, jupyter_home, until) -> None:

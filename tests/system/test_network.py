@@ -85,7 +85,7 @@ def look():
     return found
 
 def logs():
-    return [r.message for r in manager.query_logs(level="WARNING")]
+    return [r.message for r in manager.logs(level="WARNING")]
 
 print("started", flush=True)
 for line in sys.stdin:

@@ -47,7 +47,8 @@ def test_a_death_is_told_with_its_last_words(manager, until, death) -> None:
     assert "it was printed" in str(group.post_mortem)
     if death in ("SIGSEGV", "SIGABRT"):
         assert any("Current thread" in line for line in found.output)  # faulthandler's dump
-    until(lambda: manager.query_logs(level="CRITICAL", source="local/daq", contains=words))
+    until(lambda: group.logs(level="CRITICAL", contains=words))
+    assert {record.source for record in group.logs()} == {"local/daq"}
     assert group.host.post_mortem("daq") == group._post_mortem  # the host still has it
     assert [(s.name, s.state) for s in group.host.list_nodegroups()] == [("daq", "died")]
     assert any("it was written" in r.message for r in group.host.kept_logs())
@@ -94,11 +95,11 @@ def test_a_nodegroup_starts_again_as_it_was(manager, until, tmp_path) -> None:
     assert group.post_mortem is None
     assert group.run(f"import os; assert (os.getcwd(), os.environ['RIG']) == ({str(tmp_path)!r}, '7')").ok
     assert group.list_nodes() == []
-    until(lambda: manager.query_logs(level="WARNING", contains=f"{node.name} anew"))
+    until(lambda: manager.logs(level="WARNING", contains=f"{node.name} anew"))
     with pytest.raises(ProcessDied, match="has ended"):
         node.start()
     group.run("print('the new one is heard')")
-    until(lambda: manager.query_logs(source="local/daq", contains="the new one is heard"))
+    until(lambda: manager.logs(source="local/daq", contains="the new one is heard"))
     group.create_node("SignalGenerator")
     group.restart()  # while it runs
     assert group.run("1").ok
@@ -157,4 +158,4 @@ def test_what_happens_while_the_connection_is_cut_is_told_afterwards(manager, un
     until(lambda: not groups[0].alive, 5)
     assert groups[0].post_mortem.signal == "SIGKILL"
     assert all(g.alive for g in groups[1:])
-    assert manager.query_logs(contains="no longer keeps") == []
+    assert manager.logs(contains="no longer keeps") == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets
 
@@ -10,13 +12,17 @@ from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logformat import format_record
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.notebook.keepsake import Bundle, Keepsake
+
+_KEEP_S = 30.0  # between two renewals of what a saved notebook holds: a page draws the view anew each time
+_FIRST_KEEP_S = 3.0
 
 
-class LogOutput(ipywidgets.Output):
+class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Newest records of a log server as coloured text.
 
     The text is replaced a few times a second, never appended to: appending to an output area costs more
-    with every line that is there.
+    with every line that is there. What a saved notebook holds beside the live view is at most 30 s old.
 
     Parameters
     ----------
@@ -28,6 +34,8 @@ class LogOutput(ipywidgets.Output):
         Part of ``host/process`` and of the text of the records shown.
     n_records : int
         How many are shown.
+    max_height : str
+        Height from which the text scrolls, as in a style sheet; as high as it is unless given.
 
     Raises
     ------
@@ -36,6 +44,7 @@ class LogOutput(ipywidgets.Output):
     """
 
     _unsubscribe: Callable[[], None] | None = None
+    _timer: threading.Timer | None = None
 
     def __init__(
         self,
@@ -45,21 +54,74 @@ class LogOutput(ipywidgets.Output):
         source: str = "",
         contains: str = "",
         n_records: int = 50,
+        max_height: str = "",
     ) -> None:
         self._wanted = LogFilter.of(level=level, source=source, contains=contains)
-        super().__init__()
+        super().__init__(layout=_layout(max_height))
         self._server = server
         self._n_records = n_records
+        self._keep_lock = threading.Lock()
+        self._next_keep = _FIRST_KEEP_S
         self._show(())
         self._unsubscribe = server.subscribe(self._show, interval=0.4)
 
     def close(self) -> None:
-        """Stop being fed and leave the page."""
+        """Stop being fed and leave the page; the text as it is now stays in the notebook."""
         if self._unsubscribe is not None:  # a widget that was refused at birth is closed too
             self._unsubscribe()
+            self._unsubscribe = None
+            with self._keep_lock:
+                timer, self._timer = self._timer, None
+                self._live = False
+            if timer is not None:
+                timer.cancel()
+                timer.join()
+            self._leave_still()
         super().close()
 
-    def _show(self, _records: Sequence[LogRecord]) -> None:
+    def __repr__(self) -> str:
+        return self._text(colour=False)
+
+    def _still_bundle(self) -> Bundle:
+        """Give the text with its colours: notebooks show them in plain text, too."""
+        return {"text/plain": self._text(colour=True)}, {}
+
+    def _text(self, *, colour: bool) -> str:
         tail = self._server.store.newest(self._wanted, self._n_records)
-        text = "".join(format_record(record, colour=True) + "\n" for record in tail)
-        self.outputs = ({"output_type": "stream", "name": "stdout", "text": text},) if text else ()
+        lines = "\n".join(format_record(record, colour=colour) for record in tail)
+        return lines or f"the last {self._n_records} log records of all processes will be shown here"
+
+    def _show(self, _records: Sequence[LogRecord]) -> None:
+        text = self._text(colour=True) + "\n"
+        self.outputs: Any = ({"output_type": "stream", "name": "stdout", "text": text},)
+        with self._keep_lock:
+            if self._display_id and self._live and self._timer is None:
+                self._timer = threading.Timer(self._next_keep, self._keep)
+                self._timer.name = "pyacq-log-output"
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _keep(self) -> None:
+        """Renew what a saved notebook holds; called by the timer's thread."""
+        with self._keep_lock:
+            if not self._live:
+                return
+            self._timer = None
+            self._next_keep = _KEEP_S
+            # The still form alone in between, because JupyterLab never disposes of the view that an equal
+            # kind of output replaces: each would go on drawing all that comes.
+            self._live = False
+            self._publish(update=True)
+            self._live = True
+            self._publish(update=True)
+
+
+def _layout(max_height: str) -> ipywidgets.Layout:
+    if not max_height:
+        return ipywidgets.Layout()
+    return ipywidgets.Layout(
+        max_height=max_height,
+        overflow="auto",
+        border_left="3px solid var(--jp-border-color2, #bdbdbd)",
+        padding="0 0 0 8px",
+    )

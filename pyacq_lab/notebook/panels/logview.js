@@ -12,6 +12,27 @@ function element(tag, className, text) {
   return e;
 }
 
+function nothing(value) {
+  return value === "" || value === 0 || value === false || value === null
+    || (typeof value === "object" && Object.keys(value).length === 0);
+}
+
+// Pages that come over plain HTTP from elsewhere have no clipboard; an older way works there.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = element("textarea", "", text);
+    area.style.position = "fixed";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
 function render({ model, el }) {
   const root = element("div", "pyacq pq-log");
   const bar = element("div", "pq-bar");
@@ -19,9 +40,11 @@ function render({ model, el }) {
   const space = element("div", "pq-space");
   const detail = element("div", "pq-detail");
   list.tabIndex = 0;
-  list.setAttribute("role", "log");
-  list.setAttribute("aria-label", "log records");
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "log records: arrow keys choose, Enter opens, End follows");
   detail.hidden = true;
+  detail.setAttribute("role", "region");
+  detail.setAttribute("aria-label", "the record that is open");
   list.append(space);
   root.append(bar, list, detail);
   el.append(root);
@@ -36,14 +59,24 @@ function render({ model, el }) {
   const contains = element("input", "pq-grow");
   contains.placeholder = "text to find";
   contains.setAttribute("aria-label", "text to find");
-  const follow = element("button", "", "Follow");
-  follow.title = "Keep the newest record in sight";
-  const count = element("span", "pq-dim");
-  bar.append(level, source, contains, count, follow);
+  const follow = element("button", "pq-follow");
+  const count = element("span", "pq-dim pq-count");
+  const save = element("select", "pq-export");
+  save.setAttribute("aria-label", "export the records that are listed into a file");
+  save.title = "Write the records that are listed to a file in the notebook's folder";
+  save.append(new Option("Export…", ""));
+  for (const suffix of model.get("exports")) save.append(new Option(`to ${suffix}`, suffix));
+  const note = element("span", "pq-badge");
+  note.hidden = true;
+  for (const told of [count, note]) told.setAttribute("role", "status");
+  const only = element("b", "pq-only");
+  bar.append(only, level, source, contains, count, follow, save, note);
 
   let version = -1, start = 0, stop = 0; // positions [start, stop) that the kernel still has
   let rows = new Map(); // by position
   let drawn = new Map(); // elements by position
+  const id = `pq-${Math.random().toString(36).slice(2)}`;
+  let cursor = null; // position that the keyboard has chosen
   let following = true, seen = 0, open = null, scheduled = false, wanted = null, frame = 0, timers = {};
 
   function showFilters() {
@@ -52,6 +85,9 @@ function render({ model, el }) {
     level.value = value;
     if (document.activeElement !== source) source.value = model.get("source");
     if (document.activeElement !== contains) contains.value = model.get("contains");
+    only.textContent = model.get("process");
+    only.hidden = !only.textContent;
+    source.hidden = !only.hidden;
     list.style.height = `${model.get("height")}px`;
     schedule();
   }
@@ -63,7 +99,7 @@ function render({ model, el }) {
 
   function setFollowing(on) {
     following = on;
-    follow.setAttribute("aria-pressed", String(on));
+    follow.title = on ? "Stay at these records while others come" : "Keep the newest record in sight";
     if (on) seen = stop;
     schedule();
   }
@@ -91,36 +127,69 @@ function render({ model, el }) {
       if (e === undefined) { e = drawRow(position, row); drawn.set(position, e); space.append(e); }
       e.style.top = `${(position - start) * ROW}px`;
       e.classList.toggle("pq-open", row !== undefined && row[1] === open);
+      e.classList.toggle("pq-chosen", position === cursor);
+      e.setAttribute("aria-selected", String(position === cursor));
+      e.setAttribute("aria-posinset", position - start + 1);
+      e.setAttribute("aria-setsize", stop - start);
     }
+    if (drawn.has(cursor)) list.setAttribute("aria-activedescendant", drawn.get(cursor).id);
+    else list.removeAttribute("aria-activedescendant");
     if (lackFrom !== null) ask(lackFrom, lackTo);
     if (following) seen = stop;
     const news = stop - seen;
-    count.textContent = `${(stop - start).toLocaleString()} records` + (news > 0 ? `, ${news.toLocaleString()} new` : "");
+    const n = stop - start;
+    count.textContent = n === 0 ? "no records" : n === 1 ? "1 record" : `${n.toLocaleString()} records`;
+    follow.textContent = following ? "Pause" : news > 0 ? `Follow (${news.toLocaleString()} new)` : "Follow";
     forget(first, last);
   }
 
   function drawRow(position, row) {
     const e = element("div", "pq-row");
+    e.id = `${id}-${position}`;
+    e.setAttribute("role", "option");
     if (row === undefined) { e.dataset.empty = "1"; e.append(element("span", "pq-time", "…")); return e; }
-    const [, index, time, tone, label, from, logger, text, more, late] = row;
+    const [, , time, tone, label, from, logger, text, more, late, lost] = row;
     e.classList.add(`pq-tint-${tone}`);
+    e.classList.toggle("pq-lost", lost > 0);
     const message = element("span", "pq-message");
+    if (late) {
+      const mark = element("span", "pq-late", "late");
+      mark.title = "Later records had been shown before it came";
+      message.append(mark);
+    }
     if (logger) message.append(element("span", "pq-dim", `${logger}: `));
     message.append(text);
+    const origin = element("span", "pq-from", from);
+    origin.title = from;
     e.append(
       element("span", "pq-time", time),
-      element("span", `pq-badge pq-${tone}`, late ? `${label} late` : label),
-      element("span", "pq-from", from),
+      element("span", `pq-badge pq-${tone}`, lost > 0 ? "lost" : label),
+      origin,
       message,
       element("span", "pq-dim", more ? "⋯" : ""),
     );
-    e.lastChild.previousSibling.previousSibling.title = from;
-    e.addEventListener("click", () => {
-      open = index;
-      model.send({ type: "record", index });
-      schedule();
-    });
+    e.addEventListener("click", () => look(position));
     return e;
+  }
+
+  function look(position) {
+    const row = rows.get(position);
+    if (row === undefined) return;
+    cursor = position;
+    open = row[1];
+    model.send({ type: "record", index: open });
+    schedule();
+  }
+
+  // Arrow keys: the chosen row comes into sight, and an open detail follows.
+  function choose(position) {
+    cursor = Math.max(start, Math.min(stop - 1, position));
+    if (cursor < stop - 1) setFollowing(false);
+    const top = (cursor - start) * ROW;
+    if (top < list.scrollTop) list.scrollTop = top;
+    else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
+    if (!detail.hidden) look(cursor);
+    schedule();
   }
 
   // One question at a time, asked again if its answer got lost on the way.
@@ -141,6 +210,7 @@ function render({ model, el }) {
   }
 
   function heard(message) {
+    if (message.type === "exported") { tell(message.text, message.ok ? "good" : "bad", message.title); return; }
     if (message.type === "record") { if (message.index === open) showDetail(message); return; }
     if (message.version !== version) {
       version = message.version;
@@ -148,7 +218,8 @@ function render({ model, el }) {
       for (const e of drawn.values()) e.remove();
       drawn = new Map();
       start = message.start;
-      wanted = null;
+      wanted = cursor = null;
+      setFollowing(true); // what was in sight may not be listed any more
     }
     for (const row of message.rows) rows.set(row[0], row);
     if (message.type === "rows") wanted = null;
@@ -163,19 +234,40 @@ function render({ model, el }) {
   }
 
   function showDetail({ fields, text }) {
-    const close = element("button", "pq-badge", "close");
-    close.addEventListener("click", hideDetail);
-    const about = ["pid", "thread", "logger", "stream", "channel", "seq"]
-      .filter((name) => fields[name] !== "").map((name) => `${name} ${fields[name]}`);
-    if (fields.offset_ns) about.push(`clock corrected by ${(-fields.offset_ns / 1e6).toFixed(3)} ms`);
-    if (fields.late) about.push("late: later records had been shown before it came");
-    detail.replaceChildren(
-      element("pre", "pq-text", text),
-      element("pre", "pq-text pq-dim", about.join(" · ")),
-      close,
-    );
+    const copy = element("button", "pq-copy", "Copy");
+    copy.title = "Copy this record as text";
+    copy.addEventListener("click", async () => {
+      copy.textContent = await copied(text) ? "Copied" : "Not allowed here";
+    });
+    const close = element("button", "pq-close", "Close");
+    close.title = "Close (Escape)";
+    close.addEventListener("click", () => { hideDetail(); list.focus(); });
+    const buttons = element("div", "pq-buttons");
+    buttons.append(copy, close);
+    const about = element("div", "pq-fields");
+    for (const [name, value] of Object.entries(fields)) {
+      if (name === "message" || name === "traceback" || nothing(value)) continue;
+      const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
+      const entry = element("div");
+      entry.append(element("span", "pq-dim", name), element("span", "pq-value", shown));
+      about.append(entry);
+    }
+    const said = element("pre", "pq-text", fields.message);
+    const parts = [buttons, said];
+    if (fields.traceback) parts.push(element("pre", "pq-text pq-traceback", fields.traceback));
+    detail.replaceChildren(...parts, about);
     detail.hidden = false;
+    detail.scrollTop = 0;
     schedule();
+  }
+
+  function tell(text, tone, title = "") {
+    note.hidden = false;
+    note.className = `pq-badge pq-${tone}`;
+    note.textContent = text;
+    note.title = title;
+    clearTimeout(timers.note);
+    timers.note = setTimeout(() => { note.hidden = true; }, 15000);
   }
 
   function hideDetail() {
@@ -187,6 +279,11 @@ function render({ model, el }) {
   level.addEventListener("change", () => changeFilter("level", Number(level.value)));
   source.addEventListener("input", () => changeFilter("source", source.value));
   contains.addEventListener("input", () => changeFilter("contains", contains.value));
+  save.addEventListener("change", () => {
+    model.send({ type: "export", suffix: save.value });
+    save.value = "";
+    tell("exporting …", "info");
+  });
   follow.addEventListener("click", () => setFollowing(!following));
   // A person scrolls by wheel, keys, touch or the bar; our own scrolling in draw() ends at the bottom.
   list.addEventListener("scroll", () => {
@@ -195,13 +292,27 @@ function render({ model, el }) {
     schedule();
   });
   root.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !detail.hidden) { hideDetail(); event.stopPropagation(); }
-    if (event.key === "End") setFollowing(true);
+    if (event.key === "Escape" && !detail.hidden) { hideDetail(); list.focus(); event.stopPropagation(); }
+  });
+  list.addEventListener("keydown", (event) => {
+    const page = Math.floor(list.clientHeight / ROW);
+    const sight = start + Math.floor(list.scrollTop / ROW); // first row in sight
+    const from = cursor === null || cursor < start || cursor >= stop ? (following ? stop : sight - 1) : cursor;
+    const keys = {
+      ArrowUp: () => choose(from - 1), ArrowDown: () => choose(from + 1),
+      PageUp: () => choose(from - page), PageDown: () => choose(from + page),
+      Home: () => choose(start), End: () => { choose(stop - 1); setFollowing(true); },
+      Enter: () => look(cursor), " ": () => setFollowing(!following),
+    };
+    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    keys[event.key]();
+    event.preventDefault();
+    event.stopPropagation(); // the notebook has its own meaning for these
   });
   const resized = new ResizeObserver(schedule);
   resized.observe(list);
   model.on("msg:custom", heard);
-  for (const name of ["level", "source", "contains", "height"]) model.on(`change:${name}`, showFilters);
+  for (const name of ["level", "source", "contains", "process", "height"]) model.on(`change:${name}`, showFilters);
   showFilters();
   setFollowing(true);
   model.send({ type: "hello" });
@@ -211,7 +322,7 @@ function render({ model, el }) {
     Object.values(timers).forEach(clearTimeout);
     resized.disconnect();
     model.off("msg:custom", heard);
-    for (const name of ["level", "source", "contains", "height"]) model.off(`change:${name}`, showFilters);
+    for (const name of ["level", "source", "contains", "process", "height"]) model.off(`change:${name}`, showFilters);
   };
 }
 

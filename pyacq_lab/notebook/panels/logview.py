@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,21 @@ import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
 from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
+from pyacq_lab.manager.loghtml import log_html
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
-from pyacq_lab.notebook.panels.loghtml import log_html
 from pyacq_lab.notebook.panels.logselection import LogSelection
-from pyacq_lab.notebook.theme import THEME_CSS, record_tone
+from pyacq_lab.viewing.theme import THEME_CSS, record_tone
 
 # jupyter_server drops messages above 1 MB/s: a tenth of that, at 10 messages/s and about 250 bytes a row.
 _ROWS_PER_PUSH = 40
 _ROWS_PER_ANSWER = 400
 _TEXT_IN_ROW = 300  # characters of a message shown in its row
 _TAIL = 50  # records in a saved notebook
+_TEXT_IN_DETAIL = 200_000  # characters of each text of a record that is looked at
+_EXPORTS = (".jsonl", ".csv", ".txt")
 
 _HERE = Path(__file__).parent
 
@@ -51,7 +55,9 @@ class LogView(Keepsake, anywidget.AnyWidget):
     level : int or str
         Lowest level shown, by number or name. Can be set later too, as can the next two.
     source, contains : str
-        Part of ``host/process [node]`` and of the text of the records shown.
+        Part of ``host/process`` and of the text of the records shown.
+    process : str
+        Whole name of the only process shown; all of them unless given.
     height : int
         Height of the list, CSS pixels.
 
@@ -67,6 +73,8 @@ class LogView(Keepsake, anywidget.AnyWidget):
     level = _Level(0).tag(sync=True)
     source = traitlets.Unicode("").tag(sync=True)
     contains = traitlets.Unicode("").tag(sync=True)
+    process = traitlets.Unicode("").tag(sync=True)
+    exports = traitlets.List(traitlets.Unicode(), list(_EXPORTS)).tag(sync=True)
     height = traitlets.Int(320).tag(sync=True)
 
     _unsubscribe: Callable[[], None] | None = None
@@ -78,9 +86,10 @@ class LogView(Keepsake, anywidget.AnyWidget):
         level: int | str = 0,
         source: str = "",
         contains: str = "",
+        process: str = "",
         height: int = 320,
     ) -> None:
-        super().__init__(level=level, source=source, contains=contains, height=height)
+        super().__init__(level=level, source=source, contains=contains, process=process, height=height)
         self._server = server
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
@@ -88,7 +97,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
         self._version = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
-        self.observe(self._filter_changed, names=["level", "source", "contains"])
+        self.observe(self._filter_changed, names=["level", "source", "contains", "process"])
         self.on_msg(self._heard)
         self._unsubscribe = server.subscribe(self._came)
 
@@ -99,6 +108,14 @@ class LogView(Keepsake, anywidget.AnyWidget):
             self._unsubscribe = None
             self._leave_still()
         super().close()
+
+    def records(self) -> LogRecords:
+        """All records that the filters let through, oldest first."""
+        return LogRecords(self._server.store.newest(self._wanted()))
+
+    def export(self, path: str | Path) -> Path:
+        """Write all records that the filters let through to a file; as `LogRecords.export`."""
+        return self.records().export(path)
 
     def __repr__(self) -> str:
         store = self._server.store
@@ -113,7 +130,9 @@ class LogView(Keepsake, anywidget.AnyWidget):
         return {"text/plain": text, "text/html": log_html(tail)}, {}
 
     def _wanted(self) -> LogFilter:
-        return LogFilter.of(level=self.level, source=self.source, contains=self.contains)
+        return LogFilter.of(
+            level=self.level, source=self.source, contains=self.contains, process=self.process
+        )
 
     def _select(self) -> LogSelection:
         return LogSelection(self._server.store, self._wanted())
@@ -147,6 +166,11 @@ class LogView(Keepsake, anywidget.AnyWidget):
                     self._send_rows("rows", start, min(stop, start + _ROWS_PER_ANSWER))
                 case {"type": "record", "index": int(index)}:
                     self._send_record(index)
+                case {"type": "export", "suffix": str(suffix)} if suffix in _EXPORTS:
+                    thread = threading.Thread(
+                        target=self._export, args=(suffix,), name="pyacq-log-export", daemon=True
+                    )
+                    thread.start()
                 case _:
                     pass  # a page of another version of this package may ask for other things
 
@@ -168,9 +192,22 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def _send_record(self, index: int) -> None:
         for record in self._server.store.read(index, index + 1):
-            fields = msgspec.to_builtins(record)
-            text = format_record(record)
+            # Every field by its name, so that one that a later version adds is seen as well.
+            fields = {"time": format_time(record, date=True), **msgspec.to_builtins(record)}
+            fields = {k: v[:_TEXT_IN_DETAIL] if isinstance(v, str) else v for k, v in fields.items()}
+            text = format_record(record, date=True)[:_TEXT_IN_DETAIL]
             self.send({"type": "record", "index": index, "fields": fields, "text": text})
+
+    def _export(self, suffix: str) -> None:
+        """Write a file into the kernel's folder: a download would exceed what a page may be sent."""
+        try:
+            path = self.export(time.strftime(f"log_%Y-%m-%d_%H-%M-%S{suffix}"))
+        except OSError as error:
+            self.send({"type": "exported", "ok": False, "text": f"not exported: {error}"})
+        else:
+            self.send(
+                {"type": "exported", "ok": True, "text": f"exported to {path.name}", "title": str(path)}
+            )
 
 
 def _row(position: int, index: int, record: LogRecord) -> list[Any]:
@@ -187,4 +224,5 @@ def _row(position: int, index: int, record: LogRecord) -> list[Any]:
         first[:_TEXT_IN_ROW],
         bool(rest or record.traceback or len(first) > _TEXT_IN_ROW),
         record.late,
+        record.lost,
     ]

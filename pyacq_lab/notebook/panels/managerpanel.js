@@ -26,7 +26,16 @@ function render({ model, el }) {
   const head = table.createTHead();
   const body = table.createTBody();
   bar.append(element("b", "", "Manager"), summary, element("span", "pq-grow"), note, buttons);
-  root.append(bar, table);
+  const logBar = element("div", "pq-bar pq-log-bar");
+  const logName = element("b");
+  const logEnding = element("span", "pq-dim pq-grow");
+  const logClose = element("button", "", "Close");
+  const logPlace = element("div", "pq-log-place");
+  logClose.addEventListener("click", () => model.send({ type: "log", process: "" }));
+  logBar.append(logName, logEnding, logClose);
+  const tablePlace = element("div", "pq-table-place");
+  tablePlace.append(bar, table);
+  root.append(tablePlace, logBar, logPlace);
   el.append(root);
 
   const columns = model.get("columns");
@@ -39,12 +48,50 @@ function render({ model, el }) {
     buttons.append(button);
   }
   const rows = new Map(); // elements by key
+  const notes = new Map(); // how each process is, or how it ended, by name
+
+  function showLogName() {
+    const name = model.get("log_of");
+    logName.textContent = name ? `What ${name} said` : "";
+    logEnding.textContent = notes.get(name) ?? "";
+    for (const button of body.querySelectorAll(".pq-log-button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.process === name));
+    }
+  }
+
+  // The view of a log is a widget of its own, which is drawn in here.
+  let logView = null, asked = "";
+  async function showLog() {
+    const id = asked = model.get("log_model");
+    logView?.remove();
+    logView = null;
+    logBar.hidden = logPlace.hidden = id === "";
+    showLogName();
+    if (id === "") return;
+    const manager = model.widget_manager;
+    const view = await manager.create_view(await manager.get_model(id));
+    if (asked !== id) { view.remove(); return; } // another one was asked for meanwhile
+    logView = view;
+    logPlace.replaceChildren(view.el);
+  }
 
   function drawRow([key, depth, state, tone, [name, ...rest]]) {
     const row = element("tr", `pq-depth${depth}`);
     const badge = element("td");
     badge.append(element("span", `pq-badge pq-${tone}`, state));
-    row.append(element("td", "", name), badge);
+    const first = element("td", "", name);
+    if (depth === 1 && model.get("has_logs")) {
+      const button = element("button", "pq-log-button", "log");
+      button.title = `Show what ${name} said`;
+      button.setAttribute("aria-label", `log of ${name}`);
+      button.dataset.process = name;
+      button.addEventListener("click", () => {
+        model.send({ type: "log", process: model.get("log_of") === name ? "" : name });
+      });
+      first.append(button);
+    }
+    row.append(first, badge);
+    notes.set(name, depth === 1 ? `${state}${rest.at(-1) ? `: ${rest.at(-1)}` : ""}` : "");
     rest.forEach((cell, i) => row.append(element("td", columnClass(columns[i + 2]), cell)));
     rows.get(key)?.remove();
     rows.set(key, row);
@@ -60,6 +107,7 @@ function render({ model, el }) {
         if (row !== undefined && body.rows[i] !== row) body.insertBefore(row, body.rows[i] ?? null);
       });
       summary.textContent = message.summary;
+      showLogName();
     } else if (message.type === "note") {
       note.hidden = false;
       note.className = `pq-badge pq-${message.tone}`;
@@ -77,6 +125,8 @@ function render({ model, el }) {
   });
   const renew = () => { if (inSight && !document.hidden) tell(); };
   model.on("msg:custom", heard);
+  model.on("change:log_model", showLog);
+  void showLog();
   document.addEventListener("visibilitychange", tell);
   model.send({ type: "hello" });
   sight.observe(root);
@@ -87,6 +137,9 @@ function render({ model, el }) {
     sight.disconnect();
     document.removeEventListener("visibilitychange", tell);
     model.off("msg:custom", heard);
+    model.off("change:log_model", showLog);
+    asked = null;
+    logView?.remove();
   };
 }
 

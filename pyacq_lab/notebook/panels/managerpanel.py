@@ -17,7 +17,7 @@ from pyacq_lab.model.status import ManagerStatus
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.statushtml import manager_html, manager_text
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
-from pyacq_lab.notebook.theme import THEME_CSS
+from pyacq_lab.viewing.theme import THEME_CSS
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
         as the emergency it may be.
     interval : float
         Time between two looks, s; at least 0.2.
+    open_log : callable, optional
+        Makes a view of what the process of a name said. With it each process, alive or dead, has a button
+        that shows that below the table.
 
     Raises
     ------
@@ -62,7 +65,12 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
     columns = traitlets.List(traitlets.Unicode(), list(COLUMNS)).tag(sync=True)
     buttons = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
+    has_logs = traitlets.Bool().tag(sync=True)
+    log_of = traitlets.Unicode().tag(sync=True)
+    log_model = traitlets.Unicode().tag(sync=True)
+
     _thread: threading.Thread | None = None
+    _log_view: Keepsake | None = None
 
     def __init__(
         self,
@@ -70,11 +78,13 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
         *,
         actions: Mapping[str, Callable[[], object]] | None = None,
         interval: float = 0.5,
+        open_log: Callable[[str], Keepsake] | None = None,
     ) -> None:
         if interval < 0.2:
             raise ConfigurationError(f"interval {interval} s: wanted 0.2 s or more, five looks a second")
         self._actions = dict(actions or {})
-        super().__init__(buttons=list(self._actions))
+        self._open_log = open_log
+        super().__init__(buttons=list(self._actions), has_logs=open_log is not None)
         self._source = source
         self._interval = interval
         self._lock = threading.Lock()
@@ -94,6 +104,7 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
             self._thread.join()
             self._thread = None
             self._leave_still()
+        self._show_log("")
         super().close()
 
     def __repr__(self) -> str:
@@ -120,8 +131,21 @@ class ManagerPanel(Keepsake, anywidget.AnyWidget):
             case {"type": "action", "name": str(name)} if name in self._actions:
                 thread = threading.Thread(target=self._act, args=(name,), name=f"pyacq-{name}", daemon=True)
                 thread.start()
+            case {"type": "log", "process": str(process)}:
+                self._show_log(process)
             case _:
                 pass  # a page of another version of this package may ask for other things
+
+    def _show_log(self, process: str) -> None:
+        """Show what a process said below the table, in place of another one's words; nothing without name."""
+        before, self._log_view = self._log_view, None
+        if process and self._open_log is not None:
+            self._log_view = self._open_log(process)
+        with self.hold_sync():
+            self.log_of = process if self._log_view is not None else ""
+            self.log_model = "" if self._log_view is None else str(self._log_view.model_id)
+        if before is not None:
+            before.close()
 
     def _see(self) -> None:
         self._visible_until = time.monotonic() + _LEASE_S

@@ -6,7 +6,7 @@ from html import escape
 
 from pyacq_lab.model.status import ManagerStatus
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
-from pyacq_lab.notebook.theme import THEME_CSS
+from pyacq_lab.viewing.theme import THEME_CSS
 
 _NUMBERS = {"PID", "CPU", "Memory", "Up"}
 

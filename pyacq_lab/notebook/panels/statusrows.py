@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus, NodeStatus
-from pyacq_lab.notebook.theme import state_tone
+from pyacq_lab.viewing.theme import state_tone
 
 COLUMNS = ("Name", "State", "PID", "CPU", "Memory", "Up", "Notes")
 """Heads of the columns of a table of `StatusRow`."""

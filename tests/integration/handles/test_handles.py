@@ -226,7 +226,7 @@ def test_an_error_that_nobody_waits_for_is_logged_over_there(probes, until) -> N
     probe = probes[0]
     probe.break_down(_sync="off")
     wanted = f"a call that nobody waits for failed: {probe.where}.break_down"
-    until(lambda: any(wanted in r.message for r in probe.group.host.manager.query_logs()))
+    until(lambda: any(wanted in r.message for r in probe.group.host.manager.logs()))
 
 
 def test_an_error_has_its_type_its_place_and_its_traceback(probes) -> None:

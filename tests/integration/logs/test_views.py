@@ -88,6 +88,57 @@ def test_filters_are_set_from_either_side(server, view, page, until):
         view.level = "LOUD"
 
 
+def test_one_process_is_shown_by_its_whole_name(server, page, until):
+    for process in ("cam", "cam2"):
+        server.add(LogRecord(time_ns=1, host="rig", process=process, message=process))
+    until(lambda: server.store.stop == 2)
+    view = LogView(server, process="cam")
+    sent = page(view)
+    say(view, type="hello")
+    view.close()
+
+    assert texts(sent[0]) == ["cam"]
+
+
+def test_what_is_listed_is_exported_and_the_page_told_where(server, view, page, until, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for word in ("hot", "cold"):
+        server.say(word)
+    until(lambda: server.store.stop == 2)
+    view.contains = "cold"
+    assert [record.message for record in view.records()] == ["cold"]
+    sent = page(view)
+    say(view, type="export", suffix=".txt")
+    until(lambda: sent)
+    (file,) = tmp_path.iterdir()
+    assert (sent[0]["ok"], sent[0]["title"]) == (True, str(file))
+    assert file.name in sent[0]["text"]
+    assert file.read_text().rstrip().endswith("cold")
+
+    say(view, type="export", suffix="/../x")  # only what is offered
+    monkeypatch.chdir("/proc")
+    say(view, type="export", suffix=".csv")
+    until(lambda: len(sent) > 1)
+    assert not sent[1]["ok"]
+    assert "not exported" in sent[1]["text"]
+
+
+def test_a_record_shows_every_field_and_a_huge_one_is_cut(server, view, page, until):
+    server.say("x" * 300_000)
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="record", index=0)
+    assert set(LogRecord.__struct_fields__) < set(sent[0]["fields"])
+    assert len(sent[0]["fields"]["message"]) == 200_000
+
+
+def test_what_is_late_or_lost_is_said_in_its_row(server, view, page, until):
+    server.store.append([LogRecord(time_ns=1, late=True), LogRecord(time_ns=2, lost=3)])
+    sent = page(view)
+    say(view, type="hello")
+    assert [row[-2:] for row in sent[0]["rows"]] == [[True, 0], [False, 3]]
+
+
 def test_a_page_whose_greeting_waits_behind_a_running_cell_is_fed_too(server, view, page, until):
     sent = page(view)
     view._repr_mimebundle_()
@@ -116,7 +167,7 @@ def test_a_click_gets_the_whole_record(server, view, page, until):
 
 
 def test_without_widgets_the_tail_is_shown(server, view, until):
-    assert "nothing has been said" in view._repr_mimebundle_()[0]["text/html"]
+    assert "no records" in view._repr_mimebundle_()[0]["text/html"]
     server.say("<script>hello</script>", traceback="Traceback\n", level=logging.ERROR)
     until(lambda: server.store.stop == 1)
     data, _ = view._repr_mimebundle_()
@@ -208,6 +259,26 @@ def test_a_panel_asks_only_while_it_is_seen_and_sends_only_what_changed(rig, pan
     asked = rig.asked
     say(panel, type="visible")
     until(lambda: rig.asked > asked)
+
+
+def test_a_panel_shows_the_log_of_one_process_at_a_time(rig, server):
+    opened = []
+
+    def open_log(process):
+        opened.append(LogView(server, process=process))
+        return opened[-1]
+
+    panel = ManagerPanel(rig, open_log=open_log)
+    assert panel.has_logs
+    for name in ("cams", "disks"):
+        say(panel, type="log", process=name)
+        assert (panel.log_of, panel.log_model) == (name, opened[-1].model_id)
+    assert opened[0].comm is None
+    say(panel, type="log", process="")
+    assert (panel.log_of, panel.log_model) == ("", "")
+    say(panel, type="log", process="cams")
+    panel.close()
+    assert all(view.comm is None for view in opened)
 
 
 def test_buttons_act_and_say_how_it_went(panel, page, until):

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 import pyacq_lab
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, RemoteError
+from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.managerproxy import ManagerProxy
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.clock import ClockOffset
@@ -141,11 +143,14 @@ def test_status_is_a_value_and_is_shown(manager) -> None:
 def test_the_log_is_asked_for_and_printed_here(manager, capfd, until) -> None:
     group = manager.create_nodegroup("loud")
     group.run("import logging; logging.getLogger('bench').error('cold coffee')")
-    until(lambda: manager.query_logs(contains="cold coffee"))
-    assert manager.query_logs(contains="cold coffee")[0].level_name == "ERROR"
+    until(lambda: manager.logs(contains="cold coffee"))
+    for found in (manager.logs(contains="cold coffee"), group.logs(contains="cold coffee")):
+        assert type(found) is LogRecords
+        assert found[0].level_name == "ERROR"
+    assert manager.get_nodegroup("loud").logs(contains="cold coffee", until=timedelta(hours=1)) == []
     printed = []
     until(lambda: printed.append(capfd.readouterr().err) or "cold coffee" in "".join(printed))
-    with pytest.raises(LifecycleError, match="query_logs"):
+    with pytest.raises(LifecycleError, match=r"manager\.logs"):
         manager.log_view()
 
 
@@ -161,9 +166,28 @@ def test_an_application_has_one_manager(manager) -> None:
     assert local.closed
 
 
-def test_another_mode_is_refused(jupyter_home) -> None:
-    with pytest.raises(ConfigurationError, match="mode='remote'"):
-        pyacq_lab.create_manager(mode="remote")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "remote"}, "mode='remote'"),
+        ({"logs": "loud"}, "logs='loud': wanted 'auto', 'show', 'print' or 'off'"),
+        ({"mode": "rpc", "logs": "show"}, "logs='show' with mode='rpc'"),
+        ({"mode": "rpc", "lease": 0.1}, r"lease=0\.1"),
+    ],
+)
+def test_other_options_are_refused(jupyter_home, options, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        pyacq_lab.create_manager(**options)
+
+
+def test_the_lease_is_that_of_the_manager_and_the_log_can_be_silent(jupyter_home, capfd) -> None:
+    with pyacq_lab.create_manager(mode="rpc", lease=7.0, logs="off") as manager:
+        assert manager.lease == 7.0
+        manager.create_nodegroup("quiet").run("print('nothing')")
+        pyacq_lab.wait_for(lambda: manager.logs(contains="nothing"))
+    with pyacq_lab.create_manager(lease=8.0, logs="off") as local:
+        assert local.lease == 8.0
+    assert "nothing" not in capfd.readouterr().err
 
 
 def test_close_ends_everything_and_says_so(manager) -> None:

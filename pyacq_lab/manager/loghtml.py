@@ -7,15 +7,17 @@ from html import escape
 
 from pyacq_lab.manager.logformat import format_origin, format_time, label
 from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.notebook.theme import THEME_CSS, record_tone
+from pyacq_lab.viewing.theme import THEME_CSS, record_tone
 
 
-def log_html(records: Sequence[LogRecord]) -> str:
-    """Table of records with their own style sheet; tracebacks fold out."""
+def log_html(records: Sequence[LogRecord], note: str = "") -> str:
+    """Table of records with their own style sheet; tracebacks fold out; a note stands above them."""
     if not records:
-        body = '<tr><td class="pq-notes" colspan="4">nothing has been said yet</td></tr>'
+        body = '<tr><td class="pq-notes" colspan="4">no records</td></tr>'
     else:
         body = "".join(_row(record) for record in records)
+    if note:
+        body = f'<tr><td class="pq-notes" colspan="4">{escape(note)}</td></tr>{body}'
     head = "".join(f"<th>{name}</th>" for name in ("Time", "Level", "From", "Message"))
     return (
         f'<div class="pyacq"><style>{THEME_CSS}</style>'
