@@ -7,6 +7,10 @@ A message says what came, what was wanted, and what to do.
 
 from __future__ import annotations
 
+import os
+import traceback
+from pathlib import Path
+
 __all__ = [
     "AuthenticationError",
     "CallTimeout",
@@ -116,5 +120,13 @@ class RemoteError(PyacqError):
         return f"{kind}{self.remote_message} [in {self.where}]"
 
     def _render_traceback_(self) -> list[str]:
-        """Lines shown by IPython instead of the local traceback, which holds only plumbing."""
-        return [*self.remote_traceback.rstrip().splitlines(), "", f"raised in {self.where}"]
+        """Lines shown by IPython: where it was called, without the plumbing, then the remote traceback."""
+        plumbing = (str(Path(__file__).parent), f"{os.sep}IPython{os.sep}")
+        called = [
+            frame
+            for frame in traceback.extract_tb(self.__traceback__)
+            if not any(part in frame.filename for part in plumbing)
+        ]
+        here = "".join(traceback.format_list(called)).splitlines()
+        there = self.remote_traceback.rstrip().splitlines()
+        return [*(["called here:", *here, ""] if here else []), *there, "", f"raised in {self.where}"]

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ def _run(pipe: int, host: HostWatch) -> int:
     request = json.loads(_read_line(pipe))
     host.start()
     os.environ.update(request["env"])
+    if "TZ" in request["env"] and hasattr(time, "tzset"):
+        time.tzset()  # the template has read the host's
     if request["cwd"] is not None:
         os.chdir(request["cwd"])
     sys.argv = [request["name"]]

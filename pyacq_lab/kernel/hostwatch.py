@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import psutil
 
-from pyacq_lab.kernel.tree import kill_but_trackers, session
+from pyacq_lab.kernel.tree import MARK, kill_but_trackers, marked, session
 
 
 class HostWatch:
@@ -72,10 +72,10 @@ class HostWatch:
         """
         if not self.gone or self.outlive:
             return
-        me = psutil.Process()
+        me, mark = psutil.Process(), os.environ.get(MARK, "")
         for _ in range(2):  # the second time what was being started the first time
             with contextlib.suppress(psutil.Error):
-                kill_but_trackers({*me.children(recursive=True), *session(me.pid)} - {me})
+                kill_but_trackers({*me.children(recursive=True), *session(me.pid), *marked(mark)} - {me})
         if hasattr(signal, "SIGKILL"):
             os.kill(me.pid, signal.SIGKILL)
 

@@ -9,7 +9,7 @@ import os
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pyacq_lab.kernel.pipes import Pipes
 from pyacq_lab.kernel.process import KernelProcess, OnExit, OnOutput
 from pyacq_lab.kernel.provisioner import GroupKernelManager, GroupProvisioner, GroupSpecs
 from pyacq_lab.kernel.spawned import Child, Spawned, has_pidfd
+from pyacq_lab.kernel.tree import MARK
 from pyacq_lab.transport.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,8 @@ class Launcher:
         if self._closed:
             raise LifecycleError(f"cannot launch nodegroup {request.name!r}: the launcher is closed")
         _check(request)
+        mark = uuid.uuid4().hex
+        request = replace(request, env={**request.env, MARK: mark})
         manager = self._manager(request)
         spool = self._spool(request.name)
         try:
@@ -145,7 +148,7 @@ class Launcher:
             if spool is not None:
                 spool.close()
             raise
-        process = KernelProcess(request.name, manager, pipes, on_output, on_exit, spool)
+        process = KernelProcess(request.name, manager, pipes, on_output, on_exit, spool, mark)
         provisioner = GroupProvisioner(parent=manager, kernel_spec=manager.kernel_spec)
         provisioner.bearer = partial(self._bear, request, first_line, pipes, process)
         manager.provisioner = provisioner

@@ -60,6 +60,7 @@ class KernelProcess:
         on_output: OnOutput,
         on_exit: OnExit,
         spool: Spool | None = None,
+        mark: str = "",
     ) -> None:
         self.name = name
         self.pid = 0
@@ -76,6 +77,7 @@ class KernelProcess:
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._child: Child | None = None
         self._tree = ProcessTree(0)
+        self._mark = mark
         self._expected = False
         self._seen_out: asyncio.Task[Ending] | None = None
 
@@ -86,7 +88,7 @@ class KernelProcess:
         """
         self._child = child
         self.pid = child.pid
-        self._tree = ProcessTree(child.pid)
+        self._tree = ProcessTree(child.pid, self._mark)
         await self._pipes.drain(self._take_line)
         self._seen_out = asyncio.get_running_loop().create_task(self._see_out(child))
         return self._seen_out

@@ -13,6 +13,9 @@ import psutil
 from pyacq_lab.model.status import Usage
 
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+MARK = "PYACQ_LAB_NODEGROUP"
+"""Environment variable by which a nodegroup and what it starts are known."""
+
 _TRACKER_TIME = 0.5
 """Seconds for which trackers of shared memory are waited for."""
 
@@ -37,12 +40,16 @@ def _children(process: psutil.Process) -> list[int]:
 class ProcessTree:
     """The process ``pid``, its descendants and its session.
 
+    Those who left the session and whose parents have died are known by their environment, where the process
+    was started with ``MARK=mark`` in its own.
+
     The caller must see to it that ``pid`` is not reaped while it calls: a process id that nobody holds
     may be somebody else's by now.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, mark: str = "") -> None:
         self.pid = pid
+        self._mark = mark
         self._known: dict[int, psutil.Process] = {}
 
     def members(self, *, quickly: bool = False) -> list[psutil.Process]:
@@ -84,7 +91,7 @@ class ProcessTree:
         also : iterable of psutil.Process
             Descendants seen earlier, which may have lost their parent meanwhile.
         """
-        doomed = {*also, *self.members(), *session(self.pid)}
+        doomed = {*also, *self.members(), *session(self.pid), *marked(self._mark)}
         trackers = kill_but_trackers(doomed)
         if trackers:
             psutil.wait_procs(trackers, timeout=_TRACKER_TIME)
@@ -104,6 +111,18 @@ def session(pid: int) -> set[psutil.Process]:
             with contextlib.suppress(ProcessLookupError, PermissionError, *_GONE):
                 if os.getsid(member) == pid:
                     found.add(psutil.Process(member))
+    return found
+
+
+def marked(mark: str) -> set[psutil.Process]:
+    """Processes, other than this one, whose environment when they were started had ``MARK=mark``."""
+    found: set[psutil.Process] = set()
+    if mark:
+        for pid in psutil.pids():
+            with contextlib.suppress(*_GONE, psutil.AccessDenied, OSError):
+                process = psutil.Process(pid)
+                if pid != os.getpid() and process.environ().get(MARK) == mark:
+                    found.add(process)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -125,8 +126,8 @@ class HostHandle:
         self,
         name: str | None = None,
         *,
-        python: str | None = None,
-        cwd: str | None = None,
+        python: str | os.PathLike[str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         env: dict[str, str] | None = None,
     ) -> NodeGroupHandle:
         """Start a nodegroup on this host; returns when it answers.
@@ -149,6 +150,7 @@ class HostHandle:
         """
         name = self.manager.free_group_name(name)
         check_environment(env or {})
+        python, cwd = (None if path is None else os.fspath(path) for path in (python, cwd))
         request = Spawn(
             name, secrets.token_hex(8), self.manager.application_keys.secret, python, cwd, env or {}
         )

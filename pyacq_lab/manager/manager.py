@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import logging
+import os
 import platform
 import secrets
 import threading
@@ -90,6 +91,7 @@ class Manager:
         self._last_known: dict[str, HostStatus] = {}
         self.closed = False
         self._ended = False
+        self._pid = os.getpid()
         self._closing = threading.RLock()
         atexit.register(self.close)
         self._orderly_end = OrderlyEnd()
@@ -375,6 +377,8 @@ class Manager:
 
     def close(self) -> None:
         """Close all nodegroups on all hosts, the manager's own host, the log server; idempotent."""
+        if self._pid != os.getpid():
+            return  # a fork of the manager's process has none of its threads, and nothing of it to close
         with self._closing:
             if not self._ended:
                 self.closed = True  # refuses new work; where this is interrupted, the next close goes on
@@ -421,6 +425,11 @@ class Manager:
         return known, None
 
     def _check_open(self) -> None:
+        if self._pid != os.getpid():
+            raise LifecycleError(
+                "this process is a fork of the manager's, with none of its threads: make no calls from here, "
+                "or start processes by 'spawn'"
+            )
         if self.closed:
             raise LifecycleError("this manager is closed: make another with create_manager()")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -55,17 +57,19 @@ def load_or_create(path: Path) -> KeyPair:
     AuthenticationError
         The file can be read by others, or does not hold a key.
     """
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return _load(path)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        return load_or_create(path)
-    pair = KeyPair.generate()
-    with os.fdopen(fd, "w") as file:
-        file.write(pair.secret + "\n")
-    return pair
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    half = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(KeyPair.generate().secret + "\n")
+        # Whole or not at all, also on a disk that is full; the first of several who make one at once wins.
+        with contextlib.suppress(FileExistsError):
+            os.link(half, path)
+    finally:
+        half.unlink(missing_ok=True)
+    return _load(path)
 
 
 def _load(path: Path) -> KeyPair:
@@ -73,4 +77,9 @@ def _load(path: Path) -> KeyPair:
         raise AuthenticationError(
             f"the key file {path} can be read by others; mend it with: chmod 600 {path}"
         )
-    return KeyPair.from_secret(path.read_text().strip())
+    try:
+        return KeyPair.from_secret(path.read_text().strip())
+    except AuthenticationError as error:
+        raise AuthenticationError(
+            f"the file {path} holds no key ({error}): remove it, and pair again"
+        ) from None

@@ -33,6 +33,8 @@ def rebuild_error(info: ErrorInfo, where: str = "") -> RemoteError:
     error.remote_message = info.message
     error.where = info.where or where
     error.remote_traceback = info.traceback
+    if info.traceback:
+        error.add_note(f"remote traceback, in {error.where}:\n{info.traceback.rstrip()}")
     return error
 
 

@@ -61,3 +61,26 @@ def test_a_notebook_that_just_ends_closes_everything(start_host, start_script, u
     assert script.wait() == 0
     until(lambda: all_gone(pids), 5)
     assert "hung up" not in host.errors()
+
+
+FORK = """
+import os
+import pyacq_lab
+manager = pyacq_lab.create_manager()
+group = manager.create_nodegroup("near")
+pid = os.fork()
+if pid == 0:
+    try:
+        manager.create_nodegroup("of the fork")
+    except pyacq_lab.PyacqError as error:
+        print("fork" in str(error), flush=True)
+    raise SystemExit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+print(group.list_nodes(), flush=True)
+"""
+
+
+def test_a_fork_of_the_notebook_is_refused_ends_at_once_and_closes_nothing(start_script) -> None:
+    script = start_script(FORK)
+    assert [script.line().strip() for _ in range(3)] == ["True", "7", "[]"]
+    script.wait()

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pyacq_lab.errors import LifecycleError, ProcessDied, PyacqError
@@ -159,3 +161,27 @@ def test_what_happens_while_the_connection_is_cut_is_told_afterwards(manager, un
     assert groups[0].post_mortem.signal == "SIGKILL"
     assert all(g.alive for g in groups[1:])
     assert manager.logs(contains="no longer keeps") == []
+
+
+STRAY = """
+import subprocess, sys
+stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(999)"], start_new_session=True)
+print(stray.pid)
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "closed"])
+def test_a_child_that_left_the_session_ends_with_its_nodegroup(manager, until, how) -> None:
+    group = manager.create_nodegroup("stray")
+    pid = int("".join(o["text"] for o in group.run(STRAY).outputs))
+    if how == "killed":
+        os.kill(group.pid, signal.SIGKILL)
+    else:
+        group.close()
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 5)
+
+
+def test_a_time_zone_of_its_own_counts(manager) -> None:
+    group = manager.default_host.create_nodegroup("tokyo", env={"TZ": "JST-9"}, cwd=Path("/"))
+    said = group.run("import os, time; print(time.tzname[0], os.getcwd())").outputs
+    assert said[0]["text"] == "JST /\n"

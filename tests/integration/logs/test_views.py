@@ -124,7 +124,7 @@ def test_what_is_listed_is_exported_and_the_page_told_where(server, view, page, 
 
 
 def test_a_record_shows_every_field_and_a_huge_one_is_cut(server, view, page, until):
-    server.say("x" * 300_000)
+    server.add(LogRecord(time_ns=1, message="x" * 300_000))
     until(lambda: server.store.stop == 1)
     sent = page(view)
     say(view, type="record", index=0)

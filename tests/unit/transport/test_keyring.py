@@ -86,3 +86,20 @@ def test_the_last_key_noted_of_a_host_is_the_one(ring) -> None:
 def test_what_is_no_key_is_refused(key) -> None:
     with pytest.raises(AuthenticationError, match="wanted"):
         split_host_key(key)
+
+
+def test_a_key_file_without_a_key_is_named_with_the_remedy(ring) -> None:
+    ring.user()
+    (ring.folder / "user.key").write_text("")
+    with pytest.raises(AuthenticationError, match=r"user\.key holds no key.*remove it"):
+        Keyring(ring.folder).user()
+
+
+def test_a_disk_that_takes_no_key_leaves_no_half_of_one(ring, monkeypatch) -> None:
+    def full(self: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(KeyPair, "generate", classmethod(full))
+    with pytest.raises(OSError, match="No space left"):
+        ring.user()
+    assert list(ring.folder.iterdir()) == []
