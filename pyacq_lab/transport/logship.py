@@ -64,7 +64,7 @@ class LogShipper:
         *,
         spool: SpoolWriter | None = None,
         bound: int = 20_000,
-        bound_bytes: int = 4_000_000,
+        bound_bytes: int = 3_000_000,
         batch: int = 500,
         batch_bytes: int = 128_000,
     ) -> None:
