@@ -45,7 +45,7 @@ def ours(server_key: str, stack: ExitStack) -> Callable[[], None]:
 
     def have_room() -> None:
         while shipper.waiting > QUEUE // 2:
-            time.sleep(0.001)
+            time.sleep(0.01)  # half a queue lasts for longer
 
     return have_room
 
