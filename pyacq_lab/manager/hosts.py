@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ RENEW_PERIOD = 1.0
 """Seconds between two signs of life, or a quarter of the lease where that is shorter."""
 
 SPAWN_TIMEOUT = 90.0
+
+_GRACE = 2.0
+"""Seconds that nodegroups have to end when their manager leaves."""
 
 _TOKEN_IS_SPENT = (
     "the pairing token behind the host's key is not valid (any more): it pairs once, and until the host "
@@ -209,6 +213,7 @@ class HostHandle:
         was_there = self.client.connected
         try:
             if was_there:
+                self._end_groups()
                 self.client.call(Goodbye(stop_host), 30.0)
         except PyacqError as error:
             # A host that is told to end may be gone before its answer has left.
@@ -221,6 +226,20 @@ class HostHandle:
             )
         self.forget(*groups)
         self.client.close()
+
+    def _end_groups(self, patience: float = 2.0) -> None:
+        """End all nodegroups at once, and take in what they had still to say: the host forgets it with us."""
+        groups = [group for group in self.groups.values() if not group.ending]
+        ends = [self.client.request(StopGroup(group.name, _GRACE), 30.0) for group in groups]
+        for group, end in zip(groups, ends, strict=True):
+            try:
+                status: GroupStatus = end.result()
+                group.mark_ended(status.ending or "its host was disconnected", self.post_mortem(group.name))
+            except PyacqError as error:
+                log.warning("%s could not be ended before goodbye, which ends it too: %s", group.where, error)
+        deadline = time.monotonic() + patience
+        for group in groups:
+            group.hear_out(max(0.0, deadline - time.monotonic()))
 
     def forget(self, *groups: NodeGroupHandle) -> None:
         """Close the connections to nodegroups that have ended; their last words are taken first."""

@@ -225,25 +225,31 @@ class _SinkHandler(logging.Handler):
         """Go without: the sink is safe from any thread, and a lock would make callers wait."""
         self.lock = None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Give one record to the sink, and let the last resort of `logging` print as it always did."""
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take one record: nobody else has this handler, so it has neither filters nor a lock to look at."""
         if not is_hushed():
             self._say(record)
-        last_resort = logging.lastResort if self._prints() else None
-        if last_resort is None or record.levelno < last_resort.level or _is_handled(record):
-            return
-        with hushed():
-            last_resort.handle(record)
+        last_resort = logging.lastResort
+        if last_resort is not None and record.levelno >= last_resort.level:
+            self._print(record, last_resort)
+        return True
+
+    emit = handle
+
+    def _print(self, record: logging.LogRecord, last_resort: logging.Handler) -> None:
+        """Let the last resort of `logging` print what nobody takes, as it always did."""
+        if self._prints() and not _is_handled(record):
+            with hushed():
+                last_resort.handle(record)
 
     def _say(self, record: logging.LogRecord) -> None:
-        said = Said(
-            level=record.levelno,
-            logger=record.name,
-            traceback=_traceback(record),
-            thread=record.threadName or "",
-        )
+        said: Said = {"level": record.levelno, "logger": record.name, "thread": record.threadName or ""}
+        if record.exc_info or record.exc_text or record.stack_info:
+            said["traceback"] = _traceback(record)
         if len(record.__dict__) > _N_OWN_FIELDS:
-            said["extra"] = {k: v for k, v in record.__dict__.items() if k not in _OWN_FIELDS}
+            extra = {k: v for k, v in record.__dict__.items() if k not in _OWN_FIELDS}
+            if extra:
+                said["extra"] = extra
         self._sink.say(_message(record), **said)
 
 

@@ -80,10 +80,10 @@ def make_words(clock: Clock, message: str, said: Said) -> Words:
         _clean(said["thread"] if "thread" in said else threading.current_thread().name),
         said["node"] if "node" in said else current_node.get(),
         said.get("stream", "log"),
-        _clean(said.get("logger", "")),
+        _clean(said["logger"]) if "logger" in said else "",
         said.get("level", logging.INFO),
         _clean(message),
-        _clean(said.get("traceback", "")),
+        _clean(said["traceback"]) if "traceback" in said else "",
         plain_fields(extra) if extra else {},
     )
 

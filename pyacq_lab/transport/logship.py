@@ -64,7 +64,7 @@ class LogShipper:
         *,
         spool: SpoolWriter | None = None,
         bound: int = 20_000,
-        bound_bytes: int = 4_000_000,
+        bound_bytes: int = 3_000_000,
         batch: int = 500,
         batch_bytes: int = 128_000,
     ) -> None:
@@ -125,11 +125,12 @@ class LogShipper:
             return
         data = encode_words(words)
         with self._lock:
-            self._meanwhile.append(data)
             if self._at_it:
+                self._meanwhile.append(data)
                 return
             self._at_it = True
             try:
+                self._append(data)
                 while self._meanwhile:
                     self._append(self._meanwhile.popleft())
             finally:
@@ -196,13 +197,14 @@ class LogShipper:
 
     def _append(self, data: bytes) -> None:
         """Number a record, keep it, queue it; the lock is held."""
+        queue = self._queue
         if self._spool is not None:
             self._spool.write(self._stop, data)
         self._stop += 1
-        self._queue.append(data)
+        queue.append(data)
         self._queued_bytes += len(data)
-        while len(self._queue) > self._bound or self._queued_bytes > self._bound_bytes:
-            self._queued_bytes -= len(self._queue.popleft())
+        while self._queued_bytes > self._bound_bytes or len(queue) > self._bound:
+            self._queued_bytes -= len(queue.popleft())
             self._dropped += 1
 
     def _say_line(self, stream: str, thread: str, node: str, line: str) -> None:

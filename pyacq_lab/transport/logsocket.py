@@ -14,7 +14,7 @@ _DOMAIN = "logs"
 SENT_AHEAD = 4
 """Messages that wait in ZeroMQ for a log server. Few, so that a killed process has them in its spool."""
 
-RECEIVED_AHEAD = 8
+RECEIVED_AHEAD = 16
 """Messages that wait at a log server for its thread, for each process."""
 
 BUFFER = 256 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from itertools import count
 
@@ -47,8 +46,10 @@ class LogMerger:
         self.watermark_ns = watermark_ns
         self._offsets: dict[tuple[str, str], int] = {}
         self._heard: dict[Source, _Heard] = {}
-        # (corrected time, order of arrival, time of release, record)
+        # (corrected time, order of arrival, time of release, record); sorted when they are taken, which costs
+        # less than a heap: what comes from one source is in order already.
         self._held: list[tuple[int, int, int, LogRecord]] = []
+        self._sorted = True
         self._arrivals = count()
         self._newest_out: int | None = None
 
@@ -81,13 +82,13 @@ class LogMerger:
             record = msgspec.structs.replace(record, offset_ns=offset)
         heard.stamped_ns, heard.corrected_ns = record.time_ns, record.corrected_ns
         if lost > 0:
-            self._hold(_hole(record, lost, heard.stop > 0), now_ns)
+            self._hold(_hole(record, lost, heard.stop > 0))
         elif lost < 0:
             # A lower number later on is a new process with the old one's pid: begin again from there.
             heard.newest_ns = 0
         heard.stop = record.seq + 1
         heard.newest_ns = max(heard.newest_ns, record.time_ns)
-        self._hold(record, now_ns)
+        self._hold(record)
 
     def forget(self, host: str, process: str, pid: int) -> None:
         """Forget the numbers of a process that has ended and whose last records have come in."""
@@ -97,17 +98,18 @@ class LogMerger:
 
     def take(self, now_ns: int) -> list[LogRecord]:
         """Records whose time has come, sorted by corrected time but for those marked late."""
-        out: list[LogRecord] = []
-        while self._held and self._held[0][2] <= now_ns:
-            out.append(self._let_out())
-        return out
+        self._sort()
+        stop = next((i for i, held in enumerate(self._held) if held[2] > now_ns), len(self._held))
+        return self._let_out(stop)
 
     def flush(self) -> list[LogRecord]:
         """All that is held, in order: nothing more will come."""
-        return [self._let_out() for _ in range(len(self._held))]
+        self._sort()
+        return self._let_out(len(self._held))
 
     def due_ns(self) -> int | None:
         """When `take` next gives something; None while nothing is held."""
+        self._sort()
         return self._held[0][2] if self._held else None
 
     def _offset_of(self, record: LogRecord, heard: _Heard, now_ns: int) -> int:
@@ -119,17 +121,26 @@ class LogMerger:
             corrected = max(corrected, heard.corrected_ns)
         return record.time_ns - corrected
 
-    def _hold(self, record: LogRecord, now_ns: int) -> None:
+    def _sort(self) -> None:
+        if not self._sorted:
+            self._held.sort()
+            self._sorted = True
+
+    def _hold(self, record: LogRecord) -> None:
         corrected = record.corrected_ns
         release = corrected + self.watermark_ns
-        heapq.heappush(self._held, (corrected, next(self._arrivals), release, record))
+        self._held.append((corrected, next(self._arrivals), release, record))
+        self._sorted = False
 
-    def _let_out(self) -> LogRecord:
-        corrected, _, _, record = heapq.heappop(self._held)
-        if self._newest_out is not None and corrected < self._newest_out:
-            return msgspec.structs.replace(record, late=True)
-        self._newest_out = corrected
-        return record
+    def _let_out(self, count: int) -> list[LogRecord]:
+        out = self._held[:count]
+        del self._held[:count]
+        newest = self._newest_out
+        if out:
+            self._newest_out = out[-1][0] if newest is None else max(newest, out[-1][0])
+        if newest is None or not out or out[0][0] >= newest:
+            return [held[3] for held in out]
+        return [r if at >= newest else msgspec.structs.replace(r, late=True) for at, _, _, r in out]
 
 
 def _hole(after: LogRecord, lost: int, known: bool) -> LogRecord:

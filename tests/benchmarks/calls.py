@@ -6,11 +6,7 @@ blocks, so that whatever else the machine does strikes them alike: trust the rat
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -26,10 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pyacq_lab.manager.manager import Manager
 from pyacq_lab.wire.messages import Ping
+from tests.benchmarks.common import Row, fresh_home, goals, head, machine, percentiles, show, summary, write
 from tests.benchmarks.peers import Call, cold_kernel, ipyparallel_engine, raw_pair
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs" / "benchmarks"
 OURS = "pyacq_lab call"
 
 
@@ -38,16 +33,6 @@ def timed(call: Call) -> float:
     begun = time.perf_counter()
     call()
     return time.perf_counter() - begun
-
-
-def summary(seconds: list[float]) -> dict[str, float]:
-    """Percentiles in milliseconds."""
-    ordered = sorted(seconds)
-
-    def at(share: float) -> float:
-        return round(ordered[int(share * (len(ordered) - 1))] * 1e3, 4)
-
-    return {"n": len(ordered), "p50": at(0.5), "p99": at(0.99)}
 
 
 def in_turns(peers: Mapping[str, Call], rounds: int, block: int) -> dict[str, dict[str, float]]:
@@ -110,16 +95,6 @@ def starts(manager: Manager, count: int, at_once: int) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load before": round(os.getloadavg()[0], 2),
-    }
-
-
 def measure(rounds: int = 60, block: int = 50, count: int = 10, at_once: int = 32) -> dict[str, Any]:
     """Measure everything; the arguments say how long."""
     result: dict[str, Any] = {"machine": machine()}
@@ -148,7 +123,7 @@ def measure(rounds: int = 60, block: int = 50, count: int = 10, at_once: int = 3
     return result
 
 
-def ratios(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def ratios(result: Mapping[str, Any]) -> list[Row]:
     """Rows of figure, value, goal."""
     idle, busy, start = result["idle, ms"], result["while a cell runs, ms"], result["start, ms"]
     p50 = idle[OURS]["p50"]
@@ -178,37 +153,23 @@ def ratios(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def page(result: Mapping[str, Any]) -> str:
     """The page of docs/benchmarks that shows a result."""
-    on = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
-    lines = [
-        "# Remote calls and starts",
-        "",
-        "Made by `python -m tests.benchmarks.calls`; do not edit. Process to process over tcp on the",
+    about = [
+        "Process to process over tcp on the",
         "loopback interface; all peers of a round trip take turns in one run. Ours are",
         "encrypted and authenticated. Trust the ratios.",
-        "",
-        f"Machine: {on}.",
-        "",
-        "| figure | measured | goal |",
-        "|---|---|---|",
-        *(f"| {name} | {value} | {goal} |" for name, value, goal in ratios(result)),
     ]
+    lines = head("Remote calls and starts", "tests.benchmarks.calls", about, result) + goals(ratios(result))
     for title in ("idle, ms", "while a cell runs, ms"):
-        lines += ["", f"Round trip {title}:", "", "| who | n | p50 | p99 |", "|---|---|---|---|"]
-        lines += [f"| {who} | {v['n']} | {v['p50']} | {v['p99']} |" for who, v in result[title].items()]
+        lines += percentiles(f"Round trip {title}", result[title])
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure, print, write."""
-    with tempfile.TemporaryDirectory() as home:
-        for name in ("DATA", "CONFIG", "RUNTIME"):
-            os.environ[f"JUPYTER_{name}_DIR"] = str(Path(home) / name.lower())
+    with fresh_home():
         result = measure()
-    for row in ratios(result):
-        print("{:45} {:>12} {}".format(*row))
-    (DOCS / "results").mkdir(parents=True, exist_ok=True)
-    (DOCS / "results" / "calls.json").write_text(json.dumps(result, indent=1) + "\n")
-    (DOCS / "calls.md").write_text(page(result))
+    show(ratios(result))
+    write("calls", result, page(result))
 
 
 if __name__ == "__main__":

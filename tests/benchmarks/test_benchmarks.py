@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,12 +19,31 @@ print(json.dumps([result, calls.ratios(result), calls.page(result)]))
 """
 
 
-def test_a_small_form_of_the_call_benchmark_runs(jupyter_home) -> None:
+def run(code: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", SMALL], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
-    result, rows, page = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_small_form_of_the_call_benchmark_runs(jupyter_home) -> None:
+    result, rows, page = run(SMALL)
     assert result["ipyparallel"] == "not installed"
     assert set(result["while a cell runs, ms"]) == {"pyacq_lab call", "pyacq_lab control lane"}
+    assert all(name in page for name, _, _ in rows)
+
+
+SMALL_LOGS = """
+import json
+from tests.benchmarks import logs
+result = logs.measure(rounds=1, senders=2, count=300, said=20, kept=1000)
+print(json.dumps([result, logs.ratios(result), logs.page(result)]))
+"""
+
+
+def test_a_small_form_of_the_log_benchmark_runs(jupyter_home) -> None:
+    result, rows, page = run(SMALL_LOGS)
+    assert result["lost"] == 0
+    assert min(result["records/s"].values()) > 0
     assert all(name in page for name, _, _ in rows)

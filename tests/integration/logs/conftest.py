@@ -68,6 +68,15 @@ def server(reactor, keys):
 
 
 @pytest.fixture
+def patient_server(reactor, keys):
+    """A server for which nothing is late, however busy the machine is."""
+    origin = LogOrigin(host="lab", process="manager")
+    server = LogServer(reactor, keys, SystemClock(), origin, watermark=5)
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def talker(keys):
     talkers = []
 

@@ -15,7 +15,8 @@ from pyacq_lab.transport.logship import LogShipper
 from pyacq_lab.transport.sockets import bind, server_socket
 
 
-def test_two_processes_are_heard_in_order_with_all_they_say(server, talker, until):
+def test_two_processes_are_heard_in_order_with_all_they_say(patient_server, talker, until):
+    server = patient_server
     talkers = [talker(name, "everything", 200) for name in ("one", "two")]
     for t in talkers:
         server.connect(t.endpoint, t.key, t.name)
