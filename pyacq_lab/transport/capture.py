@@ -234,7 +234,9 @@ class _SinkHandler(logging.Handler):
             self._print(record, last_resort)
         return True
 
-    emit = handle
+    def emit(self, record: logging.LogRecord) -> None:
+        """As `handle`."""
+        self.handle(record)
 
     def _print(self, record: logging.LogRecord, last_resort: logging.Handler) -> None:
         """Let the last resort of `logging` print what nobody takes, as it always did."""

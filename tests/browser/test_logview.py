@@ -42,8 +42,8 @@ panel
 LIST = ".pq-log .pq-list"
 ROWS = "[...document.querySelectorAll('.pq-log .pq-row')]"
 IN_SIGHT = f"""(text) => {{
-    const list = document.querySelector('{LIST}').getBoundingClientRect();
-    return {ROWS}.some((row) => {{
+    const list = document.querySelector('{LIST}')?.getBoundingClientRect();
+    return list !== undefined && {ROWS}.some((row) => {{
         const box = row.getBoundingClientRect();
         return row.textContent.includes(text) && box.top >= list.top - 1 && box.bottom <= list.bottom + 1;
     }});
@@ -56,7 +56,7 @@ TAIL = (
     "[...window.jupyterapp.shell.currentWidget.content.widgets[0].node"
     ".querySelectorAll('.jp-OutputArea .jp-OutputArea')]"
 )
-COUNT = "(text) => document.querySelector('.pq-log .pq-count').textContent === text"
+COUNT = "(text) => document.querySelector('.pq-log .pq-count')?.textContent === text"
 
 
 def follow_button(page: LabPage):
@@ -107,7 +107,7 @@ def test_a_hundred_thousand_records_are_looked_through(
         ".requestExecute({ code }).done.then(() => null)",
         MORE,
     )
-    page.wait_for("() => document.querySelector('.pq-log .pq-follow').textContent === 'Follow (1 new)'", 20)
+    page.wait_for("() => document.querySelector('.pq-log .pq-follow')?.textContent === 'Follow (1 new)'", 20)
     assert page.page.evaluate(IN_SIGHT, f"frame {int(0.9 * N)}")
     follow_button(page).click()
     page.wait_for(IN_SIGHT, 20, "said later")

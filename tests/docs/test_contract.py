@@ -15,10 +15,8 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import timedelta
 from types import SimpleNamespace
 
-import pandas
 import psutil
 import pytest
 
@@ -276,35 +274,6 @@ def test_records_are_printed_by_default_outside_a_notebook(home):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "manager MainThread x: printed unasked" in done.stderr
-
-
-def test_the_log_is_shown_printed_or_neither_as_asked(home):
-    code = (
-        "import pyacq_lab, logging\n"
-        "m = pyacq_lab.create_manager(logs='off')\n"
-        "logging.getLogger('x').error('not printed')\n"
-        "m.close()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0
-    assert "manager MainThread x: not printed" not in done.stderr
-    with pytest.raises(PyacqError, match="'auto', 'show', 'print' or 'off'"):
-        pyacq.create_manager(logs="loud")
-
-
-def test_records_are_found_by_time_and_go_into_a_table_and_a_file(lab, tmp_path):
-    lab.there.run("import logging; logging.getLogger('bench').error('to be found')")
-    found(lab, contains="to be found", level="ERROR")
-    wanted = {"contains": "to be found", "logger": "BENCH", "level": "ERROR"}
-    records = lab.manager.logs(since=timedelta(minutes=5), **wanted)
-    assert [r.message for r in records] == ["to be found"]
-    assert lab.manager.logs(until=timedelta(minutes=5), **wanted) == []
-    assert lab.there.logs(**wanted) == records
-    assert lab.here.logs(**wanted) == []
-    table = pandas.DataFrame(records)
-    assert table["time"][0].timestamp() == pytest.approx(records[0].corrected_ns / 1e9)
-    for suffix in ("jsonl", "csv", "txt"):
-        assert "to be found" in records.export(tmp_path / f"found.{suffix}").read_text()
 
 
 def test_records_of_several_processes_are_sorted_by_time(lab):

@@ -28,7 +28,6 @@ _ROWS_PER_PUSH = 40
 _ROWS_PER_ANSWER = 400
 _TEXT_IN_ROW = 300  # characters of a message shown in its row
 _TAIL = 50  # records in a saved notebook
-_TEXT_IN_DETAIL = 200_000  # characters of each text of a record that is looked at
 _EXPORTS = (".jsonl", ".csv", ".txt")
 
 _HERE = Path(__file__).parent
@@ -194,8 +193,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
         for record in self._server.store.read(index, index + 1):
             # Every field by its name, so that one that a later version adds is seen as well.
             fields = {"time": format_time(record, date=True), **msgspec.to_builtins(record)}
-            fields = {k: v[:_TEXT_IN_DETAIL] if isinstance(v, str) else v for k, v in fields.items()}
-            text = format_record(record, date=True)[:_TEXT_IN_DETAIL]
+            text = format_record(record, date=True)
             self.send({"type": "record", "index": index, "fields": fields, "text": text})
 
     def _export(self, suffix: str) -> None:
