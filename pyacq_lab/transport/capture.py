@@ -225,7 +225,7 @@ class _SinkHandler(logging.Handler):
         """Go without: the sink is safe from any thread, and a lock would make callers wait."""
         self.lock = None
 
-    def handle(self, record: logging.LogRecord) -> bool:
+    def handle(self, record: logging.LogRecord) -> None:
         """Take one record: nobody else has this handler, so it has neither filters nor a lock to look at."""
         if not is_hushed():
             self._say(record)

@@ -9,15 +9,13 @@ import sys
 import threading
 import warnings
 
-import zmq
-
 from pyacq_lab.transport.capture import LogCapture
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.logs import LogOrigin, hushed
 from pyacq_lab.transport.logship import LogShipper
+from pyacq_lab.transport.logsocket import open_log_socket
 from pyacq_lab.transport.reactor import Reactor
-from pyacq_lab.transport.sockets import bind, server_socket
 
 log = logging.getLogger("talker")
 
@@ -78,6 +76,15 @@ def shout(n):
         print("dropped", shipper.dropped, flush=True)
 
 
+def flood(n):
+    for i in range(n):
+        shipper.say(str(i))
+    log.info("the end")
+    with hushed():
+        print("dropped", shipper.dropped, flush=True)
+    sys.stdin.readline()  # what is on its way when a process ends comes by its host, and there is none here
+
+
 def killed(n):
     burst(n)
     while shipper.waiting:
@@ -90,9 +97,7 @@ def killed(n):
 allowed, name, task, n, bound = sys.argv[1:]
 reactor = Reactor()
 keys = KeyPair.generate()
-reactor.zap.open_domain("logs", lambda key: key == allowed)
-socket = server_socket(reactor.context, zmq.PUSH, keys, "logs")
-endpoint = bind(socket, "tcp://127.0.0.1:0")
+socket, endpoint = open_log_socket(reactor, keys, lambda key: key == allowed, "127.0.0.1")
 shipper = LogShipper(socket, LogOrigin(host="rig", process=name), SystemClock(), bound=int(bound))
 capture = LogCapture(shipper)
 capture.install(logging.INFO)

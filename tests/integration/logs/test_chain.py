@@ -67,6 +67,18 @@ def test_a_burst_beyond_the_bound_counts_the_rest_exactly(server, talker, until)
     assert [r.message for r in heard] == [f"record {i}" for i in range(4000, 5000)]
 
 
+def test_a_say_never_waits_for_anybody(server, talker, until):
+    """The log server connects and does not read: the queue takes what it holds, the caller goes on."""
+    talking = talker("one", "flood", 50_000, bound=1000)
+    talking.go()
+    assert int(talking.line().split()[1]) >= 48_000  # it has said all, and nobody has heard anything
+    server.connect(talking.endpoint, talking.key, "one")
+    until(lambda: server.query(contains="the end"))
+    mine = server.query(source="rig/one", limit=None)
+    assert sum(r.lost for r in mine) + sum(not r.lost for r in mine) == 50_001
+    talking.finish()
+
+
 def test_what_a_killed_process_had_sent_is_kept(server, talker, until):
     talking = talker("one", "killed", 300)
     server.connect(talking.endpoint, talking.key, "one")
@@ -130,6 +142,16 @@ def test_its_own_process_is_captured_until_it_closes(reactor, server, until, mon
         ("lab/manager", "ValueError: gone", 1),
     ]
     assert server.query()[1].thread == "pump"
+
+
+def test_records_that_come_twice_count_once(server, until):
+    records = [LogRecord(time_ns=i, seq=i, host="rig", process="p", message=str(i)) for i in range(10)]
+    server.add(*records[:6])
+    server.add(*records[3:])
+    server.add(*records)
+    until(lambda: server.query(contains="9"))
+
+    assert [r.message for r in server.query()] == [str(i) for i in range(10)]
 
 
 def test_records_of_a_host_are_corrected_by_its_clock(server, until):

@@ -73,3 +73,28 @@ def test_a_print_survives_a_callback_that_fails_or_prints(capfd: object) -> None
     text = capfd.readouterr().err  # type: ignore[attr-defined]
     assert text.startswith("echo\nkept\n")
     assert "RuntimeError: the log is full" in text
+
+
+def test_a_flush_tells_what_all_unfinished_lines_hold() -> None:
+    told: list[tuple[str, dict[str, str]]] = []
+    prints = PrintLines("stdout", lambda *_: None, lambda stream, lines: told.append((stream, lines)))
+    prints.flush()
+    prints.write("whole\n", in_cell=False)
+    prints.flush()
+    assert told == []
+    done = threading.Event()
+
+    def other() -> None:
+        prints.write("theirs", in_cell=False)
+        prints.flush()
+        done.wait(10)
+
+    thread = threading.Thread(target=other, name="pump")
+    thread.start()
+    while not told:
+        done.wait(0.001)
+    prints.write("10 %\r20 %", in_cell=False)
+    prints.flush()
+    assert told == [("stdout", {"pump": "theirs"}), ("stdout", {"pump": "theirs", "MainThread": "20 %"})]
+    done.set()
+    thread.join()

@@ -220,3 +220,21 @@ def test_what_a_chained_hook_logs_is_not_said_twice(notes, monkeypatch):
     capture.uninstall()
 
     assert [said["message"] for said in notes.said] == ["ValueError: once"]
+
+
+@pytest.mark.usefixtures("capture")
+def test_extra_fields_of_a_record_are_said(notes):
+    logging.getLogger("rig").warning("open", extra={"valve": 7})
+    logging.getLogger("rig").warning("shut")
+
+    assert notes.said[0]["extra"] == {"valve": 7}
+    assert "extra" not in notes.said[1]
+
+
+def test_where_stderr_leads_to_the_log_the_last_resort_does_not_print(notes, capture, monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    capture.last_resort = False
+    logging.getLogger("rig").warning("once")
+
+    assert capsys.readouterr().err == ""
+    assert [said["message"] for said in notes.said] == ["once"]

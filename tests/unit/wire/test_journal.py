@@ -28,6 +28,14 @@ def test_a_talkative_topic_pushes_out_its_own_only() -> None:
     assert journal.after(0, "unheard of") == []
 
 
+def test_heavy_events_push_out_more_of_their_topic() -> None:
+    journal = Journal(kept=10)
+    for weight in (4, 4, 4, 9, 1, 30):
+        journal.append("log", weight, weight)
+        assert sum(e.value for e in journal.after(0)) <= 10 or len(journal.after(0)) == 1
+    assert [e.value for e in journal.after(0)] == [30]
+
+
 @given(st.lists(st.sampled_from("abc"), max_size=60), st.integers(0, 70))
 def test_what_is_told_is_in_order_and_complete_where_nothing_was_pushed_out(topics, seq) -> None:
     journal = Journal()
