@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     host = commands.add_parser("host", help="let managers start acquisition processes on this machine")
     add_arguments(host)
 
+    console = commands.add_parser("console", help="attach a terminal to the kernel of a nodegroup")
+    console.add_argument("file", type=Path, help="what kernel_connection_file() of the nodegroup gave")
+    console.add_argument("options", nargs=argparse.REMAINDER, help="options of jupyter console")
+
     arguments = parser.parse_args(argv)
     try:
         return _run(arguments)
@@ -42,6 +46,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from pyacq_lab.host.program import run
 
         return run(arguments)
+    if arguments.command == "console":
+        from pyacq_lab.kernel.console import run_console
+
+        run_console(arguments.file, arguments.options)
+        return 0
     from pyacq_lab import demo
 
     if arguments.headless:

@@ -253,7 +253,7 @@ class NodeGroupHandle:
         return {**info, "ip": self.host.reachable_ip(info["ip"])}
 
     def kernel_connection_file(self) -> Path:
-        """File by which other Jupyter clients attach to its kernel: ``jupyter console --existing FILE``.
+        """File by which other Jupyter clients attach to its kernel: ``pyacq-lab console FILE``.
 
         It lies in Jupyter's runtime folder of the manager's machine, can be read by this user only, and is
         removed when the nodegroup ends or is let go of. Whoever reads it can run code over there.
