@@ -225,16 +225,18 @@ class _SinkHandler(logging.Handler):
         """Go without: the sink is safe from any thread, and a lock would make callers wait."""
         self.lock = None
 
-    def handle(self, record: logging.LogRecord) -> None:
+    def handle(self, record: logging.LogRecord) -> bool:
         """Take one record: nobody else has this handler, so it has neither filters nor a lock to look at."""
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Give one record to the sink."""
         if not is_hushed():
             self._say(record)
         last_resort = logging.lastResort
         if last_resort is not None and record.levelno >= last_resort.level:
             self._print(record, last_resort)
-        return True
-
-    emit = handle
 
     def _print(self, record: logging.LogRecord, last_resort: logging.Handler) -> None:
         """Let the last resort of `logging` print what nobody takes, as it always did."""
