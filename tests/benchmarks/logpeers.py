@@ -27,6 +27,7 @@ class CookbookReceiver(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 64  # a SocketHandler that cannot connect at once throws records away
 
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -53,6 +53,9 @@ def ours(server_key: str, stack: ExitStack) -> Callable[[], None]:
 def plain(port: str, stack: ExitStack) -> Callable[[], None]:
     """Log with Python's own SocketHandler, which waits by itself."""
     handler = logging.handlers.SocketHandler("127.0.0.1", int(port))
+    handler.createSocket()
+    if handler.sock is None:
+        raise RuntimeError("the receiver does not answer")
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.INFO)
     stack.callback(handler.close)
