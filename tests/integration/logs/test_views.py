@@ -123,13 +123,12 @@ def test_what_is_listed_is_exported_and_the_page_told_where(server, view, page, 
     assert "not exported" in sent[1]["text"]
 
 
-def test_a_record_shows_every_field_and_a_huge_one_is_cut(server, view, page, until):
-    server.add(LogRecord(time_ns=1, message="x" * 300_000))
+def test_a_record_shows_every_field(server, view, page, until):
+    server.say("x")
     until(lambda: server.store.stop == 1)
     sent = page(view)
     say(view, type="record", index=0)
     assert set(LogRecord.__struct_fields__) < set(sent[0]["fields"])
-    assert len(sent[0]["fields"]["message"]) == 200_000
 
 
 def test_what_is_late_or_lost_is_said_in_its_row(server, view, page, until):
