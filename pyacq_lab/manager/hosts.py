@@ -25,7 +25,7 @@ from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.loglevels import check_level, check_logger_name
 from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.model.names import check_environment
+from pyacq_lab.model.names import check_environment, path_text
 from pyacq_lab.model.remote import Spawned, Welcome
 from pyacq_lab.model.status import GroupStatus, HostStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
@@ -154,7 +154,7 @@ class HostHandle:
         """
         name = self.manager.free_group_name(name)
         check_environment(env or {})
-        python, cwd = (None if path is None else os.fspath(path) for path in (python, cwd))
+        python, cwd = path_text(python, "python"), path_text(cwd, "cwd")
         request = Spawn(
             name, secrets.token_hex(8), self.manager.application_keys.secret, python, cwd, env or {}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -13,6 +14,15 @@ OF_HANDLES = frozenset(
     {"call", "group", "info", "input", "inputs", "name", "output", "outputs", "state", "where"}
 )
 """Names that the handle of a node has for itself; methods of a node type by these could not be called."""
+
+
+def path_text(path: Any, option: str) -> str | None:
+    """Text of a path that may be left out. Raises ConfigurationError where it is neither."""
+    if path is None or isinstance(path, str):
+        return path
+    if not isinstance(path, os.PathLike):
+        raise ConfigurationError(f"{option}={path!r}: wanted a path")
+    return str(path)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def check_environment(variables: Any) -> None:

@@ -35,9 +35,9 @@ def group(manager: Manager) -> NodeGroupHandle:
 def test_names_that_are_none_are_refused_at_once_and_the_rest_runs_on(manager, group) -> None:
     node = group.create_node("SystemMonitor", name="mon")
     for name in BAD_NAMES:
-        with pytest.raises(ConfigurationError, match="wanted text"):
+        with pytest.raises(ConfigurationError, match="wanted printable text"):
             group.create_node("SystemMonitor", name=name)
-        with pytest.raises(ConfigurationError, match="wanted text"):
+        with pytest.raises(ConfigurationError, match="wanted printable text"):
             manager.create_nodegroup(name)
     with pytest.raises(UnknownName, match="known are"):
         group.create_node(5, name="five")

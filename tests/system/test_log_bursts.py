@@ -28,7 +28,7 @@ def test_eight_bursts_are_heard_or_counted_to_the_last_record(make_manager, n, c
     manager.close()
 
     for group in groups:
-        said = [r for r in manager.logs.query(source=group.name, limit=None) if r.channel == "process"]
+        said = [r for r in manager.log_server.query(source=group.name, limit=None) if r.channel == "process"]
         heard = [r for r in said if not r.lost]
         n_lost = sum(r.lost for r in said)
         numbers = [int(r.message.split()[1]) for r in heard if r.logger == "burst"]
