@@ -55,7 +55,6 @@ def run_console(connection_file: Path, options: Sequence[str] = ()) -> None:
 
             def run_cell(cell: str, store_history: bool = True) -> None:
                 if cell.strip() in _LEAVE:
-                    self.shell.keepkernel = True
                     self.shell.ask_exit()
                 else:
                     run_there(cell, store_history)

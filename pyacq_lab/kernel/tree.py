@@ -24,16 +24,18 @@ _CHILDREN = Path("/proc/self/task").joinpath(str(os.getpid()), "children").exist
 """Whether Linux tells the children of a process (``CONFIG_PROC_CHILDREN``)."""
 
 
-def _all_children(process: psutil.Process) -> list[int]:
-    return [child.pid for child in process.children()]
-
-
-def _children(process: psutil.Process) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for thread in Path(f"/proc/{process.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has just ended
-                found += map(int, (thread / "children").read_text().split())
+def _descendants(root: psutil.Process) -> list[psutil.Process]:
+    """Living descendants of a process, found from parent to child."""
+    found: list[psutil.Process] = []
+    waiting = [root]
+    while waiting:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for thread in Path(f"/proc/{waiting.pop().pid}/task").iterdir():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has just ended
+                    for pid in (thread / "children").read_text().split():
+                        with contextlib.suppress(*_GONE):
+                            found.append(psutil.Process(int(pid)))
+                            waiting.append(found[-1])
     return found
 
 
@@ -57,21 +59,17 @@ class ProcessTree:
 
         ``quickly`` takes no look at all processes of the machine, and may miss one while others come and go.
         """
-        children = _children if quickly and _CHILDREN else _all_children
-        # psutil counts CPU time between two questions to the same object: keep the objects.
-        known: dict[int, psutil.Process] = {}
-        waiting = [self.pid]
-        while waiting:
-            pid = waiting.pop()
-            if pid in known:
-                continue
-            with contextlib.suppress(*_GONE):
-                process = self._known.get(pid)
-                # One who is known may be gone, and its number another's.
-                known[pid] = process if process is not None and process.is_running() else psutil.Process(pid)
-                waiting += children(known[pid])
-        self._known = known
-        return list(known.values())
+        try:
+            root = psutil.Process(self.pid)
+            below = _descendants(root) if quickly and _CHILDREN else root.children(recursive=True)
+            found = [root, *below]
+        except psutil.NoSuchProcess:
+            found = []
+        # psutil counts CPU time between two questions to the same object: keep the objects. One who is known
+        # may be gone, and its number another's: those are not equal.
+        before = {p: p for p in self._known.values()}
+        self._known = {p.pid: before.get(p, p) for p in found}
+        return list(self._known.values())
 
     def usage(self) -> Usage:
         """What all of it uses; the CPU time since the last question."""
