@@ -129,7 +129,7 @@ def test_the_first_launch_waits_for_the_template_and_frees_what_it_took(in_lab: 
         for i in range(3):
             other = await lab.launch(f"other {i}")
             await other.process.shutdown(10)
-        await lab.until(lambda: psutil.Process().num_fds() == open_before)
+        await lab.until(lambda: psutil.Process().num_fds() <= open_before)
         await lab.until(lambda: template.num_fds() == fds_before)
         await lab.until(lambda: [p.pid for p in template.children()] == [group.pid])
         assert template.num_threads() <= os.cpu_count()  # none of Python's; OpenBLAS has its own
