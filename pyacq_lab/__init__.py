@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from pyacq_lab.notebook.plots import Oscilloscope as Oscilloscope
     from pyacq_lab.notebook.waiting import wait_for as wait_for
     from pyacq_lab.recording import open_run as open_run
+    from pyacq_lab.transport.inputs import InputStream as InputStream
+    from pyacq_lab.transport.outputs import OutputStream as OutputStream
 
 # Looked up when first used: importing the package loads no plots, no kernels and no devices.
 _NAMES = {
     "Chunk": "model.chunk",
     "Gap": "model.chunk",
+    "InputStream": "transport.inputs",
     "Oscilloscope": "notebook.plots",
+    "OutputStream": "transport.outputs",
     "PyacqError": "errors",
     "Reading": "model.chunk",
     "Settings": "model.settings",

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-from pyacq_lab.kernel.living import lives
+from pyacq_lab.transport.living import lives
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_data_dir
 
-from pyacq_lab.kernel.living import lives
 from pyacq_lab.manager.logfile import LogFile
 from pyacq_lab.manager.logstore import LogStore
+from pyacq_lab.transport.living import lives
 
 log = logging.getLogger(__name__)
 

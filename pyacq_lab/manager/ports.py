@@ -11,24 +11,18 @@ from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.inputs import InputStream
 from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.outputs import TransferMode
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.wire.streaming import Policy
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.nodes import NodeHandle
 
 
-def open_stream(
-    reactor: Reactor, keys: KeyPair, address: StreamAddress, policy: Policy, backfill: float, timeout: float
-) -> InputStream:
-    """Read a stream in this process; see `OutputHandle.open`."""
-    stream = InputStream(reactor, address, keys=keys, policy=policy, backfill=backfill)
-    try:
-        stream.wait_opened(timeout)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
+def reading_context(reactor: Reactor, keys: KeyPair) -> StreamContext:
+    """What it takes to read streams of this application's nodegroups; nobody reads any of this process."""
+    return StreamContext(reactor=reactor, server_keys=keys, client_keys=keys, allow=lambda _: False)
 
 
 class PortHandle:
@@ -67,6 +61,11 @@ class OutputHandle(PortHandle):
         return self.node.group.reachable(self.node.call("output_address", self.name))
 
     @property
+    def context(self) -> StreamContext:
+        """By what an `InputStream` of this process may read it."""
+        return reading_context(self.node.group.reactor, self.node.group.application_keys)
+
+    @property
     def spec(self) -> StreamSpec | None:
         """What the stream is; None while its node is not initialised."""
         return self.node.call("output_spec", self.name)
@@ -87,8 +86,7 @@ class OutputHandle(PortHandle):
         timeout : float
             Seconds to wait for the producer's word.
         """
-        group = self.node.group
-        return open_stream(group.reactor, group.application_keys, self.address, policy, backfill, timeout)
+        return InputStream(self.name, policy=policy, backfill=backfill).connect(self, timeout=timeout)
 
     def open_feed(self, backfill: float = 0.0) -> InputStream:
         """Read the stream for a live view: it never slows the source and skips what it cannot show."""
@@ -100,7 +98,13 @@ class InputHandle(PortHandle):
 
     kind = "input"
 
-    def connect(self, output: OutputHandle, policy: Policy | None = None, backfill: float = 0.0) -> None:
+    def connect(
+        self,
+        output: OutputHandle,
+        policy: Policy | None = None,
+        backfill: float = 0.0,
+        transfermode: TransferMode = "auto",
+    ) -> None:
         """Wire this input to an output, of any node on any host.
 
         Parameters
@@ -111,6 +115,8 @@ class InputHandle(PortHandle):
             What happens when this node is slow; its own default unless given.
         backfill : float
             Seconds of the past to begin with.
+        transfermode : {'auto', 'sharedmem', 'plaindata'}
+            Whether this node reads the other's memory: if both are on one machine; or it is refused; never.
 
         Raises
         ------
@@ -121,7 +127,7 @@ class InputHandle(PortHandle):
             raise ConfigurationError(
                 f"connect wants an output, such as node.outputs['out'] or node.output; {output!r} came"
             )
-        self.node.call("connect", self.name, output.address, policy, backfill)
+        self.node.call("connect", self.name, output.address, policy, backfill, transfermode)
 
     def disconnect(self) -> None:
         """Unwire this input. Raises LifecycleError while the node runs."""

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pyacq_lab.manager.logrecords import LogRecords
-from pyacq_lab.manager.ports import open_stream
+from pyacq_lab.manager.ports import reading_context
 from pyacq_lab.model.remote import Reference
+from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
 from pyacq_lab.remote.calls import Target
 from pyacq_lab.remote.objects import RemoteObject
 from pyacq_lab.transport.inputs import InputStream
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.wire.streaming import Policy
 
 RUN_TIMEOUT = 7 * 86_400.0
@@ -70,9 +72,19 @@ class OutputProxy(HandleProxy):
         self._reactor = reactor
         self._keys = keys
 
+    @property
+    def address(self) -> StreamAddress:
+        """As `OutputHandle.address`."""
+        return self._target.get("address")
+
+    @property
+    def context(self) -> StreamContext:
+        """As `OutputHandle.context`."""
+        return reading_context(self._reactor, self._keys)
+
     def open(self, policy: Policy = "latest", backfill: float = 0.0, timeout: float = 5.0) -> InputStream:
         """Read the stream in this process; as `OutputHandle.open`."""
-        return open_stream(self._reactor, self._keys, self.address, policy, backfill, timeout)
+        return InputStream(policy=policy, backfill=backfill).connect(self, timeout=timeout)
 
     def open_feed(self, backfill: float = 0.0) -> InputStream:
         """Read the stream for a live view; as `OutputHandle.open_feed`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,6 +27,8 @@ class Chunk:
         Half-width of the interval in which `time_ns` lies, ns; -1 where it is unknown.
     epoch : int
         Number of the stream's epoch: it grows by one whenever the indices start again from 0.
+    guard : callable, optional
+        Tells whether `data` are still what was sent; for samples that lie in the producer's own ring.
     """
 
     start: int
@@ -33,6 +36,15 @@ class Chunk:
     time_ns: int = 0
     uncertainty_ns: int = -1
     epoch: int = 0
+    guard: Callable[[], bool] | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether `data` are still what was sent, and so what was made of them before this was asked.
+
+        False only for a chunk that was taken without a copy and held until the producer came round.
+        """
+        return self.guard is None or self.guard()
 
     @property
     def stop(self) -> int:

@@ -23,6 +23,12 @@ class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
         Samples that were lost on the way and fetched again; they count as received.
     nbytes : int
         Bytes of samples received.
+    rate : float
+        Samples received per second, over the last seconds.
+    lag : float
+        How far the reader is behind: the duration of the samples that are pending, s.
+    transfermode : str
+        ``"sharedmem"`` or ``"plaindata"``; empty where there is no connection.
     """
 
     sent: int = 0
@@ -30,11 +36,35 @@ class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
     repaired: int = 0
     nbytes: int = 0
+    rate: float = 0.0
+    lag: float = 0.0
+    transfermode: str = ""
 
     @property
     def pending(self) -> int:
         """Samples offered that are neither received nor given up."""
         return self.sent - self.received - self.dropped
+
+
+class ReaderStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader of an output, as the producing side knows it.
+
+    Attributes
+    ----------
+    policy : str
+        What happens when it is slow.
+    transfermode : str
+        ``"sharedmem"`` or ``"plaindata"``.
+    offered : int
+        Samples written since it subscribed.
+    taken : int
+        Of those, how many it is known to have dealt with.
+    """
+
+    policy: str
+    transfermode: str
+    offered: int
+    taken: int
 
 
 class PortStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from numpy.lib import format as npformat
 
 from pyacq_lab.errors import ConfigurationError
 
-StreamType = Literal["analogsignal", "digitalsignal", "event", "video"]
+StreamType = Literal["analogsignal", "digitalsignal", "event", "image", "video"]
+Compression = Literal["", "blosclz", "lz4", "lz4hc", "zlib", "zstd"]
+
+DEFAULT_SECONDS = 10.0
+"""What a ring buffer holds unless told otherwise, s, as long as it stays below `DEFAULT_NBYTES`."""
+
+DEFAULT_NBYTES = 256 << 20
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +26,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    streamtype : {'analogsignal', 'digitalsignal', 'event', 'video'}
+    streamtype : {'analogsignal', 'digitalsignal', 'event', 'image', 'video'}
         What the samples mean.
     dtype : str or list
         The samples' numpy data type as `numpy.lib.format.dtype_to_descr` gives it; use `of` to pass a
@@ -33,12 +40,17 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         Units of ``raw * scale + offset``.
     channel_names : tuple of str
         One name per channel, or empty for ``("0", "1", ...)``.
-    scale, offset : float
-        ``physical = raw * scale + offset``.
+    scale, offset : float or tuple of float
+        ``physical = raw * scale + offset``: one number, or one for each channel; see `to_physical`.
     group_delay : float
         Delay, s, that processing has added since the samples were acquired.
     buffer_size : int
-        Samples that the producer's ring buffer holds; 0 asks for 10 s.
+        Samples that the producer's ring buffer holds; 0 leaves it to `buffer_seconds`.
+    buffer_seconds : float
+        The same as a time, s; 0 asks for 10 s, or less where that were over 256 MiB.
+    compression : {'', 'blosclz', 'lz4', 'lz4hc', 'zlib', 'zstd'}
+        Codec of blosc2 by which samples are packed on their way to another machine; in shared memory they
+        never are. Wants the extra ``pyacq_lab[compression]`` at both ends.
     waits : bool
         Whether the producer waits for lossless readers, as a file replay can; a live device cannot.
     """
@@ -49,10 +61,12 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate: float = 1.0
     units: str = ""
     channel_names: tuple[str, ...] = ()
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
     group_delay: float = 0.0
     buffer_size: int = 0
+    buffer_seconds: float = 0.0
+    compression: Compression = ""
     waits: bool = False
 
     def __post_init__(self) -> None:
@@ -71,14 +85,39 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"{len(self.channel_names)} channel_names for {self.n_channels} channels: name each"
             )
+        self._check_physical()
+        if self.sample_nbytes < 1:
+            raise ConfigurationError(f"dtype {dtype} has no bytes: samples must be something")
         if self.buffer_size < 0:
             raise ConfigurationError(f"buffer_size {self.buffer_size}: wanted samples, 0 for 10 seconds")
+        if not (math.isfinite(self.buffer_seconds) and self.buffer_seconds >= 0):
+            raise ConfigurationError(f"buffer_seconds {self.buffer_seconds!r}: wanted seconds, 0 for 10")
+        for field, known in (("streamtype", StreamType), ("compression", Compression)):
+            if (value := getattr(self, field)) not in get_args(known):
+                choices = ", ".join(repr(choice) for choice in get_args(known))
+                raise ConfigurationError(f"{field} {value!r}: wanted one of {choices}")
+
+    def _check_physical(self) -> None:
+        for field in ("scale", "offset"):
+            value: Any = getattr(self, field)
+            if isinstance(value, list):
+                value = tuple(cast("list[float]", value))
+                msgspec.structs.force_setattr(self, field, value)
+            numbers = cast("tuple[float, ...]", value if isinstance(value, tuple) else (value,))
+            if isinstance(value, tuple) and len(numbers) != self.n_channels:
+                raise ConfigurationError(
+                    f"{len(numbers)} numbers as {field} for {self.n_channels} channels: give one, or one each"
+                )
+            for number in numbers:
+                if not math.isfinite(number) or (field == "scale" and number == 0):
+                    raise ConfigurationError(f"{field} {number!r}: wanted a finite number, and a scale not 0")
 
     @classmethod
     def of(cls, dtype: np.typing.DTypeLike, **fields: Any) -> StreamSpec:
         """Describe a stream of samples of a numpy data type; the other fields as in the class."""
-        if isinstance(fields.get("channel_names"), list):
-            fields["channel_names"] = tuple(fields["channel_names"])
+        for field in ("channel_names", "shape"):
+            if isinstance(fields.get(field), list):
+                fields[field] = tuple(fields[field])
         return cls(dtype=npformat.dtype_to_descr(np.dtype(dtype)), **fields)
 
     @property
@@ -105,6 +144,11 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.channel_names or tuple(str(i) for i in range(self.n_channels))
 
     @property
+    def is_scaled(self) -> bool:
+        """Whether raw samples are something else than their physical values."""
+        return (self.scale, self.offset) != (1.0, 0.0)
+
+    @property
     def sample_nbytes(self) -> int:
         """Bytes of one sample."""
         return self.np_dtype.itemsize * math.prod(self.sample_shape)
@@ -112,7 +156,36 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ring_size(self) -> int:
         """Samples that the producer's ring buffer holds."""
-        return self.buffer_size or max(16, math.ceil(10.0 * self.sample_rate))
+        if self.buffer_size:
+            return self.buffer_size
+        if self.buffer_seconds:
+            return max(1, math.ceil(self.buffer_seconds * self.sample_rate))
+        most = DEFAULT_NBYTES // self.sample_nbytes
+        return max(16, min(most, math.ceil(DEFAULT_SECONDS * self.sample_rate)))
+
+    def to_physical(self, data: npt.NDArray[Any], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+        """Samples in the stream's `units`: ``raw * scale + offset``, a copy.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_samples, ...)
+            Raw samples of this stream.
+        dtype : numpy.dtype
+            In which to reckon, and of the result.
+
+        Raises
+        ------
+        ConfigurationError
+            The samples are structured: they have no one number that could be scaled.
+        """
+        if self.np_dtype.fields is not None:
+            raise ConfigurationError(
+                f"samples of dtype {self.np_dtype} have no physical value: read them raw"
+            )
+        physical = data.astype(dtype)
+        physical *= np.asarray(self.scale, dtype)
+        physical += np.asarray(self.offset, dtype)
+        return physical
 
     def replace(self, **changes: Any) -> StreamSpec:
         """Copy with some fields changed."""
@@ -135,12 +208,24 @@ class StreamAddress(msgspec.Struct, frozen=True):
         The producer's CurveZMQ public key, Z85.
     node, port : str
         Whose output it is.
+    secret_key : str
+        Secret key by which a reader may prove itself; empty where it has one of its own. Whoever is given
+        such an address may read, so `repr` leaves it out.
     """
 
     endpoint: str
     public_key: str
     node: str
     port: str
+    secret_key: str = ""
+
+    @property
+    def name(self) -> str:
+        """Whose output it is, in one word."""
+        return f"{self.node}.{self.port}" if self.node else self.port
+
+    def __repr__(self) -> str:
+        return f"StreamAddress({self.endpoint!r}, {self.public_key!r}, {self.node!r}, {self.port!r})"
 
 
 def _as_descr(descr: Any) -> Any:

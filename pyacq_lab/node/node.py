@@ -18,7 +18,8 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.current import running_node
 from pyacq_lab.node.ports import InputPort, Wire, unknown_port
-from pyacq_lab.transport.outputs import OutputStream
+from pyacq_lab.transport.doorbell import Doorbell
+from pyacq_lab.transport.outputs import OutputStream, TransferMode
 from pyacq_lab.wire.streaming import Policy
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Node(ABC, Generic[C]):
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop_wanted = threading.Event()
-        self._news = threading.Event()
+        self._bell = Doorbell()  # what the thread waits on, besides its inputs
         self._opened = threading.Event()
         self._never_opened = ""  # why the component did not open, where it did not
 
@@ -116,7 +117,7 @@ class Node(ABC, Generic[C]):
     def request_stop(self) -> None:
         """Ask the node to stop, without waiting; any thread, in any state."""
         self._stop_wanted.set()
-        self._news.set()
+        self._bell.ring()
 
     def close(self) -> None:
         """Stop if need be and release everything; idempotent."""
@@ -127,9 +128,15 @@ class Node(ABC, Generic[C]):
             port.close()
         for output in self.outputs.values():
             output.close()
+        self._bell.close()
 
     def connect(
-        self, name: str, address: StreamAddress, policy: Policy | None = None, backfill: float = 0.0
+        self,
+        name: str,
+        address: StreamAddress,
+        policy: Policy | None = None,
+        backfill: float = 0.0,
+        transfermode: TransferMode = "auto",
     ) -> None:
         """Wire an input to an output.
 
@@ -147,9 +154,12 @@ class Node(ABC, Generic[C]):
             )
         if policy is not None and policy not in get_args(Policy):
             raise ConfigurationError(f"policy={policy!r}: wanted {', '.join(get_args(Policy))}")
+        if transfermode not in get_args(TransferMode):
+            modes = ", ".join(get_args(TransferMode))
+            raise ConfigurationError(f"transfermode={transfermode!r}: wanted {modes}")
         if any(output.address == address for output in self.outputs.values()):
             raise ConfigurationError(f"node {self.name!r} cannot read itself")
-        port.wire = Wire(address, policy or self.default_policy, backfill)
+        port.wire = Wire(address, policy or self.default_policy, backfill, transfermode)
 
     def disconnect(self, name: str) -> None:
         """Unwire an input. Raises as `connect`."""
@@ -229,14 +239,9 @@ class Node(ABC, Generic[C]):
             self.outputs.pop(name).close()
         for name in names:
             if name not in self.outputs:
-                self.outputs[name] = OutputStream(
-                    self._context.reactor,
-                    node=self.name,
-                    port=name,
-                    keys=self._context.server_keys,
-                    allow=self._context.allow,
-                    interface=self._context.interface,
-                )
+                output = OutputStream(name, node=self.name, context=self._context)
+                output.serve()
+                self.outputs[name] = output
 
     def _wait_room(self, output: OutputStream, count: int, patience: float = 0.0) -> bool:
         """Wait for lossless readers where the stream waits.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+import msgspec
 
 from pyacq_lab.errors import LifecycleError, UnknownName
 from pyacq_lab.model.ledger import HopLedger, PortStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
+from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.inputs import InputStream
+from pyacq_lab.transport.outputs import TransferMode
 from pyacq_lab.wire.streaming import Policy
 
 
@@ -20,6 +23,7 @@ class Wire:
     address: StreamAddress
     policy: Policy
     backfill: float
+    transfermode: TransferMode = "auto"
 
 
 class InputPort:
@@ -40,23 +44,22 @@ class InputPort:
 
     def probe(self, timeout: float = 5.0) -> StreamSpec:
         """Ask the producer what its stream is. Raises HostUnreachable where it does not say."""
-        stream = self._open()
-        try:
-            return stream.wait_opened(timeout)
-        finally:
-            stream.close()
+        with self._open(None, timeout) as stream:
+            return stream.spec
 
-    def open(self, on_news: Callable[[], None], timeout: float = 5.0) -> InputStream:
-        """Connect; returns when the producer has admitted this reader: it misses nothing from then on."""
-        self.stream = self._open(on_news)
-        self.stream.wait_opened(timeout)
+    def open(self, bell: Doorbell, timeout: float = 5.0) -> InputStream:
+        """Connect; returns when the producer has admitted this reader: it misses nothing from then on.
+
+        ``bell`` is what the node's thread waits on, for all of its inputs.
+        """
+        self.stream = self._open(bell, timeout)
         return self.stream
 
     def close(self) -> None:
         """Disconnect; idempotent. The accounts are kept."""
         if self.stream is not None:
             self.stream.close()
-            self._past = self.ledger()
+            self._past = msgspec.structs.replace(self.ledger(), rate=0.0, lag=0.0, transfermode="")
             self.stream = None
 
     def ledger(self) -> HopLedger:
@@ -70,6 +73,9 @@ class InputPort:
             dropped=past.dropped + now.dropped,
             repaired=past.repaired + now.repaired,
             nbytes=past.nbytes + now.nbytes,
+            rate=now.rate,
+            lag=now.lag,
+            transfermode=now.transfermode,
         )
 
     def status(self) -> PortStatus:
@@ -84,17 +90,18 @@ class InputPort:
             written=self.written,
         )
 
-    def _open(self, on_news: Callable[[], None] | None = None) -> InputStream:
+    def _open(self, bell: Doorbell | None, timeout: float) -> InputStream:
         if self.wire is None:
             raise LifecycleError(f"input {self.name!r} is not connected: connect it to an output first")
-        return InputStream(
-            self._context.reactor,
-            self.wire.address,
-            keys=self._context.client_keys,
+        stream = InputStream(
+            self.name,
             policy=self.wire.policy,
             backfill=self.wire.backfill,
-            on_news=on_news,
+            transfermode=self.wire.transfermode,
+            context=self._context,
+            bell=bell,
         )
+        return stream.connect(self.wire.address, timeout=timeout)
 
 
 def unknown_port(kind: str, name: str, known: list[str], node: str) -> UnknownName:

@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from typing import TypeVar
 
+from pyacq_lab.errors import EndOfStream
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Sink, Transform
 from pyacq_lab.node.node import Node
@@ -25,12 +26,11 @@ class ReadingNode(Node[R]):
     def _open_inputs(self) -> None:
         for port in self._wired().values():
             port.epoch = port.stop = 0
-            port.open(self._news.set)
+            port.open(self._bell)
 
     def _loop(self) -> None:
         while not self._stop_wanted.is_set():
-            self._news.wait(_IDLE)
-            self._news.clear()
+            self._wait()
             self._take_all()
             self._idle()
         self._catch_up()
@@ -42,8 +42,7 @@ class ReadingNode(Node[R]):
         while any(goal is not None and stream.dealt_with < goal for stream, goal in goals):
             if time.monotonic() > deadline:
                 break
-            self._news.wait(_IDLE)
-            self._news.clear()
+            self._wait()
             self._take_all()
         self._idle()
 
@@ -52,11 +51,17 @@ class ReadingNode(Node[R]):
         while more:
             more = False
             for name, port in self.inputs.items():
-                if port.stream is None or (item := port.stream.recv(0.0)) is None:
+                if port.stream is None or (item := _taken(port.stream)) is None:
                     continue
                 more = True
                 self._take(item, name)
                 port.epoch, port.stop = item.epoch, item.stop
+
+    def _wait(self) -> None:
+        """Wait for news of any input."""
+        armed = [stream.arm() for stream in self._streams()]
+        if all(armed):
+            self._bell.wait(_IDLE)
 
     def _streams(self) -> list[InputStream]:
         return [port.stream for port in self.inputs.values() if port.stream is not None]
@@ -71,3 +76,10 @@ class ReadingNode(Node[R]):
     def _finish(self) -> None:
         for port in self.inputs.values():
             port.close()
+
+
+def _taken(stream: InputStream) -> Chunk | Gap | None:
+    try:
+        return stream.recv(0.0)
+    except EndOfStream:
+        return None  # its output was closed; the other inputs go on

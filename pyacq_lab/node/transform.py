@@ -93,7 +93,7 @@ class TransformNode(ReadingNode[Transform]):
             )
         # Where a reader hangs for good, its ring moves on without it, and it is told.
         self._wait_room(output, len(chunk), CATCH_UP_TIMEOUT)
-        output.write(chunk.data, chunk.time_ns, chunk.uncertainty_ns, lost=lost, reason="upstream")
+        output.send(chunk.data, chunk.time_ns, chunk.uncertainty_ns, lost=lost, reason="upstream")
 
     def _finish(self) -> None:
         super()._finish()

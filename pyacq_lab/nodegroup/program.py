@@ -82,7 +82,14 @@ class NodeGroupProgram:
         # Until the kernel takes Python's streams over they lead to the host, which would tell it again.
         self.capture.last_resort = False
         self._unfinished: dict[str, dict[str, str]] = {}
-        context = NodeContext(self.reactor, self.keys, application, allow, bootstrap.interface, self.clock)
+        context = NodeContext(
+            reactor=self.reactor,
+            server_keys=self.keys,
+            client_keys=application,
+            allow=allow,
+            interface=bootstrap.interface,
+            clock=self.clock,
+        )
         self.api = NodeGroupApi(bootstrap.name, context)
         self.neighbours = Neighbours(self.reactor, application, self.keys.public)
         self.handler = GroupServer(self.api, self.clock, self.reactor, self.neighbours, where)

@@ -54,7 +54,10 @@ class SosFilter(Transform):
         self.reset()
         delay = spec.group_delay + group_delay(self.settings, self._sos, spec.sample_rate)
         # The filter is linear: the scale goes through as it is, the offset with the gain of a constant.
-        offset = spec.offset * dc_gain(self._sos)
+        gain = dc_gain(self._sos)
+        offset = (
+            tuple(o * gain for o in spec.offset) if isinstance(spec.offset, tuple) else spec.offset * gain
+        )
         return {"out": spec.replace(dtype="<f8", offset=offset, group_delay=delay)}
 
     def reset(self) -> None:

@@ -145,15 +145,13 @@ class Signal:
         raw, spec = self.raw(start, stop), self.spec
         if spec.np_dtype.kind not in "iuf":
             return raw
-        is_scaled = (spec.scale, spec.offset) != (1.0, 0.0)
+        is_scaled = spec.is_scaled
         dtype = (
             np.float64
             if is_scaled or spec.np_dtype.itemsize != 4 or spec.np_dtype.kind != "f"
             else np.float32
         )
-        data = raw.astype(dtype)
-        if is_scaled:
-            data = data * spec.scale + spec.offset
+        data = spec.to_physical(raw) if is_scaled else raw.astype(dtype)
         data[self._is_missing(start, stop)] = np.nan
         return data
 

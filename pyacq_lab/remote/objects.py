@@ -155,11 +155,17 @@ class RemotePort:
         """What an output's stream is; None while its node is not initialised."""
         return self.node.output_spec(self.name)
 
-    def connect(self, output: RemotePort, policy: str | None = None, backfill: float = 0.0) -> None:
+    def connect(
+        self,
+        output: RemotePort,
+        policy: str | None = None,
+        backfill: float = 0.0,
+        transfermode: str = "auto",
+    ) -> None:
         """Wire this input to an output."""
         if not self._reference.target.startswith("input:"):
             raise ConfigurationError(f"{self!r} is not an input")
-        self.node.connect(self.name, output.address, policy, backfill)
+        self.node.connect(self.name, output.address, policy, backfill, transfermode)
 
 
 def describe(target: Target) -> ObjectInfo:

@@ -1,140 +1,268 @@
-"""The producing end of a stream over encrypted ZeroMQ."""
+"""The producing end of a stream."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import zmq
 
-from pyacq_lab.errors import (
-    ConfigurationError,
-    LifecycleError,
-    ProtocolError,
-    StreamMismatch,
-)
-from pyacq_lab.model.ledger import PortStatus
+from pyacq_lab.errors import ConfigurationError, LifecycleError, ProtocolError, StreamMismatch
+from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.transport import streamcontext
+from pyacq_lab.transport.audience import Audience
 from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.transport.reactor import Frames, Reactor
-from pyacq_lab.transport.sockets import bind, server_socket
-from pyacq_lab.transport.zap import Allow
-from pyacq_lab.wire.outbox import Cursor, Outbox
-from pyacq_lab.wire.streaming import (
-    Leave,
-    Opened,
-    Subscribe,
-    Taken,
-    decode_from_reader,
-    encode,
-)
+from pyacq_lab.transport.memory import CAN_SHARE, SharedMemory, machine
+from pyacq_lab.transport.reactor import Frames, SharedSocket
+from pyacq_lab.transport.ringlayout import RingLayout
+from pyacq_lab.transport.streamcontext import StreamContext
+from pyacq_lab.transport.streamring import RingWriter
+from pyacq_lab.transport.streamsocket import Protocol, serve
+from pyacq_lab.wire.compression import codec_library
+from pyacq_lab.wire.streaming import Hello, Opened, RingAddress, decode_from_reader, encode
 
 log = logging.getLogger(__name__)
 
 SIGN_OF_LIFE = 0.5
 """Seconds between two words of a quiet end."""
 
-_SILENT_READER = 10.0  # a reader not heard of for so long is given up; it may come back
+TransferMode = Literal["auto", "sharedmem", "plaindata"]
+
+Filter = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 class OutputStream:
-    """The producing end: a ring buffer, and a ROUTER socket from which any number of readers are served.
+    """The producing end of a stream: a ring buffer, from which any number of readers are served.
 
-    `write` is called by one thread; everything else by any.
+    Readers on this machine map the ring and read it in place, as `Doorbell` tells them to; others are sent
+    the samples. `send` never waits for a reader, and may be called by any thread, one at a time.
 
     Parameters
     ----------
-    reactor : Reactor
-        Whose thread hears the readers.
-    node, port : str
-        Whose output it is.
-    keys : KeyPair
-        By which it proves itself.
-    allow : callable
-        Says which keys may read.
-    interface : str
-        IP address to listen at.
+    name : str
+        The output's name.
+    node : str
+        Name of the node whose output it is, if any.
+    context : StreamContext, optional
+        Reactor and keys. Without one the stream stands by itself: it uses a reactor of this process's own,
+        and whoever is given its `address` may read it.
+
+    Examples
+    --------
+    >>> from pyacq_lab import InputStream, OutputStream
+    >>> output = OutputStream()
+    >>> output.configure(dtype="float32", shape=(-1, 16), sample_rate=30e3)
+    >>> reader = InputStream().connect(output)
+    >>> output.send(np.zeros((256, 16), "float32"))
+    >>> reader.recv(timeout=5).data.shape
+    (256, 16)
+    >>> reader.close(), output.close()
+    (None, None)
     """
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        *,
-        node: str,
-        port: str,
-        keys: KeyPair,
-        allow: Allow,
-        interface: str = "127.0.0.1",
-    ) -> None:
-        self._reactor = reactor
-        self._name = port
-        self._lock = threading.Lock()
+    def __init__(self, name: str = "out", *, node: str = "", context: StreamContext | None = None) -> None:
+        self.name = name
+        self.node = node
+        self._lent = context is None
+        self._context = streamcontext.borrow() if context is None else context
+        # Whoever has the address of a stream that stands by itself may read it: it carries this key.
+        self._reader_keys = KeyPair.generate() if self._lent else None
+        self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
-        self._outbox: Outbox | None = None
-        self._cursors: dict[bytes, Cursor] = {}
-        self._waiting: dict[bytes, Subscribe] = {}  # readers that came before the stream was configured
+        self._audience = Audience(self._send_frames)
+        self._ring: RingWriter | None = None
+        self._memory: SharedMemory | None = None
+        self._greeted: dict[bytes, Hello] = {}
+        self._transfermode: TransferMode = "auto"
+        self._filters: list[Filter] = []
         self._running = False
-        self._domain = f"stream:{node}.{port}:{id(self)}"
-        reactor.zap.open_domain(self._domain, allow)
-        raw = server_socket(reactor.context, zmq.ROUTER, keys, self._domain)
-        raw.router_mandatory = True
-        raw.sndhwm = 0  # what may be under way is bounded per reader, in samples
-        try:
-            endpoint = bind(raw, f"tcp://{interface}:0")
-        except ConfigurationError:
-            raw.close(linger=0)
-            raise
-        self.address = StreamAddress(endpoint, keys.public, node, port)
-        self._socket = reactor.add(raw, self._on_message)
-        self._timer = reactor.call_every(SIGN_OF_LIFE, self._tick)
+        self._closed = False
+        self._socket: SharedSocket | None = None
+        self._address: StreamAddress | None = None
+        self._served: tuple[Any, ...] = ()
+        self._domain = f"stream:{node}.{name}:{id(self)}"
+        self._timer = self._context.reactor.call_every(SIGN_OF_LIFE, self._tick)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        what = (
+            "not configured"
+            if spec is None
+            else f"{spec.np_dtype}{list(spec.shape)} at {spec.sample_rate:g} Hz"
+        )
+        return f"<OutputStream {self.full_name}: {what}>"
+
+    def __enter__(self) -> OutputStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- what it is, and where
+
+    @property
+    def full_name(self) -> str:
+        """Name with that of its node."""
+        return f"{self.node}.{self.name}" if self.node else self.name
 
     @property
     def spec(self) -> StreamSpec | None:
         """What the stream is; None until it is configured."""
-        return None if self._outbox is None else self._outbox.spec
+        return None if self._ring is None else self._ring.spec
+
+    @property
+    def address(self) -> StreamAddress:
+        """Where it can be read; another process connects to it. Raises LifecycleError before `configure`."""
+        if self._address is None:
+            raise LifecycleError(f"output {self.full_name} has no address yet: configure it first")
+        return self._address
+
+    @property
+    def context(self) -> StreamContext | None:
+        """What a reader in this process may use as well; None where it is better off with its own."""
+        return self._context
 
     @property
     def next_index(self) -> int:
-        """Absolute index of the next sample to be written, in the present epoch."""
-        return 0 if self._outbox is None else self._outbox.stop
+        """Absolute index of the next sample to be sent, in the present epoch."""
+        return 0 if self._ring is None else self._ring.stop
 
-    def configure(self, spec: StreamSpec) -> None:
-        """Say what the stream is. Everything that the ring held is forgotten if that changes it."""
+    def serve(
+        self,
+        protocol: Protocol = "tcp",
+        interface: str | None = None,
+        port: int | str = "*",
+        encrypted: bool = True,
+    ) -> StreamAddress:
+        """Listen for readers, instead of where it listened before; returns the new address.
+
+        Raises
+        ------
+        ConfigurationError
+            It cannot listen there; it goes on where it was.
+        """
+        wanted = (protocol, interface or self._context.interface, port, encrypted)
+        if self._address is not None and self._served == wanted:
+            return self._address
+        keys = self._context.server_keys
+        raw, endpoint = serve(self._context.reactor.context, keys, self._domain, *wanted)
         with self._lock:
-            if self._running:
-                raise LifecycleError(f"output {self._name} is running: stop its node before configuring it")
-            if self._outbox is not None and self._outbox.spec == spec:
-                return
-            self._outbox = Outbox(spec)
-            arrivals = list(self._waiting.items()) + [
-                (r, Subscribe(c.policy)) for r, c in self._cursors.items()
-            ]
-            self._waiting.clear()
-            for routing_id, wish in arrivals:
-                self._admit(routing_id, wish)
+            self._end_serving()
+            self._context.reactor.zap.open_domain(self._domain, self._may_read)
+            secret = self._reader_keys.secret if self._reader_keys and encrypted else ""
+            public = keys.public if encrypted else ""
+            self._address = StreamAddress(endpoint, public, self.node, self.name, secret)
+            self._served = wanted
+            self._socket = self._context.reactor.add(raw, self._on_message)
+            return self._address
+
+    def configure(
+        self,
+        spec: StreamSpec | None = None,
+        *,
+        protocol: Protocol | None = None,
+        interface: str | None = None,
+        port: int | str = "*",
+        transfermode: TransferMode | None = None,
+        encrypted: bool = True,
+        **fields: Any,
+    ) -> None:
+        """Say what the stream is, and how it is served. What the ring held is forgotten if that changes it.
+
+        Parameters
+        ----------
+        spec : StreamSpec, optional
+            What the stream is; or say it by ``fields``, as `StreamSpec.of` takes them: dtype, shape,
+            sample_rate, units, channel_names, scale, offset, buffer_size, compression, ...
+        protocol : {'tcp', 'ipc', 'inproc'}
+            For readers anywhere, on this machine, in this process. tcp unless given.
+        interface : str
+            IP address to listen at, by which readers reach this machine; this machine only unless given.
+        port : int or '*'
+            TCP port; any free one unless given.
+        transfermode : {'auto', 'sharedmem', 'plaindata'}
+            Whether readers on this machine share memory with it: those that can; all, and others are
+            refused; none.
+        encrypted : bool
+            Whether readers prove themselves and samples are encrypted on their way. Only a stream that does
+            not leave this machine can go without.
+
+        Raises
+        ------
+        ConfigurationError, MissingDependency
+            Something is out of range or missing; nothing was changed.
+        LifecycleError
+            It is running.
+        """
+        if self._closed:
+            raise LifecycleError(f"output {self.full_name} is closed: make another")
+        spec = _described(spec, fields)
+        mode = transfermode or self._transfermode
+        if mode not in get_args(TransferMode):
+            raise ConfigurationError(
+                f"transfermode={mode!r}: wanted one of {', '.join(map(repr, get_args(TransferMode)))}"
+            )
+        if mode == "sharedmem" and not CAN_SHARE:
+            raise ConfigurationError("transfermode='sharedmem': this system cannot share memory; use 'auto'")
+        if spec.compression:
+            codec_library()
+        with self._lock:
+            if self._running and not (self._lent and self._ring is not None and self._ring.position == 0):
+                raise LifecycleError(f"output {self.full_name} is running: stop it before configuring it")
+            # The ring first: where it cannot be had, nothing has changed.
+            ring, memory = self._ring, self._memory
+            if ring is None or ring.spec != spec or mode != self._transfermode:
+                ring, memory = self._make_ring(spec, mode)
+            if protocol is not None or interface is not None or port != "*" or self._address is None:
+                self.serve(protocol or "tcp", interface, port, encrypted)
+            self._transfermode = mode
+            if ring is not self._ring:
+                self._replace_ring(ring, memory)
+
+    def add_filter(self, function: Filter) -> None:
+        """Have each chunk's samples passed through a function before they are sent, after those added before.
+
+        It is called by the thread that sends, with an array (n_samples, ...), and gives as many samples of
+        the stream's shape and dtype.
+        """
+        if not callable(function):
+            raise ConfigurationError(f"add_filter({function!r}): wanted a function of an array of samples")
+        self._filters.append(function)
+
+    # --- samples
 
     def begin(self, first: int = 0) -> None:
-        """Start a new epoch: the next sample written has index ``first``."""
+        """Start a new epoch: the next sample sent has index ``first``."""
         with self._lock:
-            self._box().begin_epoch(first)
-            self._running = True
-            self._send_tips()
+            self._ready_ring().begin_epoch(first)
+            self._set_running(True)
 
     def end(self) -> None:
         """Say that the epoch is over; idempotent."""
         with self._lock:
-            self._running = False
-            self._send_tips()
+            if self._ring is not None:
+                self._set_running(False)
 
-    def write(
+    def reset(self, first: int = 0) -> None:
+        """Forget everything sent so far and start a new epoch: nobody is given anything stale."""
+        with self._lock:
+            ring = self._ready_ring()
+            ring.forget()
+            ring.begin_epoch(first)
+            self._set_running(True)
+
+    def send(
         self,
-        data: npt.NDArray[Any],
-        time_ns: int = 0,
+        data: npt.ArrayLike,
+        time_ns: int | None = None,
         uncertainty_ns: int = -1,
+        *,
+        index: int | None = None,
         lost: int = 0,
         reason: str = "overrun",
     ) -> None:
@@ -142,143 +270,214 @@ class OutputStream:
 
         Parameters
         ----------
-        data : ndarray, shape (n_samples, ...)
-            Samples; cast to the stream's dtype where that loses nothing.
-        time_ns : int
-            Time of the first sample, ns since 1970 UTC.
+        data : array_like, shape (n_samples, ...)
+            Samples; cast to the stream's dtype where that is a matter of size only.
+        time_ns : int, optional
+            Time of the first sample, ns since 1970 UTC; now, less their duration, unless given.
         uncertainty_ns : int
             Half-width of the interval in which that lies, ns; -1 unknown.
+        index : int, optional
+            Absolute index of the first sample; those between the last chunk and this are lost.
         lost : int
-            Samples lost right before these, before they reached the stream.
+            The same by their number: samples lost right before these, before they reached the stream.
         reason : str
             Why they were lost, in a word.
 
         Raises
         ------
         StreamMismatch
-            The samples have another shape, or a dtype that does not fit the stream's.
+            The samples have another shape, a dtype that does not fit the stream's, or an index of the past.
+            Nothing was sent.
         """
+        array = np.asarray(data)
+        if isinstance(data, np.ma.MaskedArray):
+            raise StreamMismatch(f"output {self.full_name}: a masked array came; send what lies between gaps")
+        for function in self._filters:
+            array = np.asarray(function(array))
         with self._lock:
-            box = self._box()
-            if data.shape[1:] != box.spec.sample_shape or not np.can_cast(
-                data.dtype, box.spec.np_dtype, "same_kind"
-            ):
+            ring = self._ready_ring()
+            self._check(array, ring.spec)
+            if self._lent and ring.epoch < 0:
+                self.begin(index or 0)
+            if index is not None:
+                lost = index - ring.stop
+            if lost < 0:
                 raise StreamMismatch(
-                    f"output {self._name} was given samples {data.dtype}{data.shape[1:]}, "
-                    f"but its stream is {box.spec.np_dtype}{box.spec.sample_shape}"
+                    f"output {self.full_name} was given samples from {ring.stop + lost} on, but stands at "
+                    f"{ring.stop} already: samples of the past cannot change; reset() starts anew"
                 )
-            box.write(data, time_ns, uncertainty_ns, lost, reason)
-            for routing_id in list(self._cursors):
-                self._pump(routing_id)
+            if time_ns is None:
+                time_ns = time.time_ns() - round(len(array) / ring.spec.sample_rate * 1e9)
+            ring.write(array, time_ns, uncertainty_ns, lost, reason)
+            self._audience.tell(ring)
 
     def wait_room(self, count: int, timeout: float) -> bool:
-        """Wait until ``count`` samples can be written without overwriting any that a lossless reader lacks.
+        """Wait until ``count`` samples can be sent without overwriting any that a lossless reader lacks.
 
         For sources that can wait, such as file replay. False where there is no room within ``timeout`` s.
         """
         with self._room:
-            return self._room.wait_for(lambda: self._has_room(count), timeout)
+            ring = self._ready_ring()
+            if self._audience.has_room(ring, count):
+                return True
+            self._audience.forget_the_dead(ring)
+            return self._room.wait_for(lambda: self._closed or self._audience.has_room(ring, count), timeout)
+
+    # --- questions
 
     def status(self) -> PortStatus:
-        """Snapshot of the port."""
+        """Snapshot of the port; any thread."""
         with self._lock:
-            box = self._outbox
-            if box is None:
-                return PortStatus(name=self._name)
+            ring = self._ring
+            if ring is None:
+                return PortStatus(name=self.name)
             return PortStatus(
-                name=self._name,
-                epoch=max(0, box.epoch),
-                stop=box.stop,
-                samples=box.ring.stop,
-                overruns=box.overruns,
-                readers=len(self._cursors),
+                name=self.name,
+                epoch=max(0, ring.epoch),
+                stop=ring.stop,
+                samples=ring.position,
+                overruns=ring.overruns,
+                readers=len(self._audience),
             )
 
+    def readers(self) -> tuple[ReaderStatus, ...]:
+        """Accounts of all readers, as this end has them; any thread."""
+        with self._lock:
+            return () if self._ring is None else self._audience.status(self._ring)
+
     def close(self) -> None:
-        """Stop serving; idempotent."""
-        self._reactor.cancel(self._timer)
-        self._socket.close(0.2)
-        self._reactor.zap.close_domain(self._domain)
+        """Say that nothing will come any more, and stop serving; idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._ring is not None:
+                self._ring.set_closed()
+            self._audience.close(self._ring)
+            self._room.notify_all()
+        self._context.reactor.cancel(self._timer)
+        self._end_serving()
+        if self._memory is not None:
+            self._memory.close()
+        if self._lent:
+            streamcontext.give_back(self._context)
 
     # --- under the lock
 
-    def _box(self) -> Outbox:
-        if self._outbox is None:
-            raise LifecycleError(f"output {self._name} is not configured")
-        return self._outbox
+    def _ready_ring(self) -> RingWriter:
+        if self._closed:
+            raise LifecycleError(f"output {self.full_name} is closed: make another")
+        if self._ring is None:
+            raise LifecycleError(f"output {self.full_name} is not configured: call configure(...) first")
+        return self._ring
 
-    def _has_room(self, count: int) -> bool:
-        box = self._box()
-        needed = min(count, box.ring.size)
-        return all(box.unread_room(c) >= needed for c in self._cursors.values() if c.policy == "lossless")
-
-    def _admit(self, routing_id: bytes, wish: Subscribe) -> None:
-        box = self._outbox
-        if box is None:
-            self._waiting[routing_id] = wish
+    def _check(self, array: npt.NDArray[Any], spec: StreamSpec) -> None:
+        dtype = spec.np_dtype
+        fits = array.dtype == dtype or np.can_cast(array.dtype, dtype, "same_kind")
+        if fits and array.ndim and array.shape[1:] == spec.sample_shape:
             return
-        cursor = box.subscribe(wish.policy, wish.epoch, wish.start, wish.backfill)
-        cursor.heard = time.monotonic()
-        self._cursors[routing_id] = cursor
-        self._socket.send([routing_id, encode(Opened(box.spec))])
-        self._pump(routing_id)
-        if routing_id in self._cursors:
-            self._socket.send([routing_id, encode(cursor.tip(box.ring.stop, self._running))])
+        raise StreamMismatch(
+            f"output {self.full_name} was given samples {array.dtype}{list(array.shape)}, "
+            f"but its stream is {dtype}{list(spec.shape)}"
+        )
 
-    def _pump(self, routing_id: bytes) -> None:
-        box, cursor = self._box(), self._cursors[routing_id]
-        window = max(1, box.ring.size // (2 if cursor.policy == "lossless" else 8))
-        backlog = window if cursor.policy == "drop-oldest" else 1
-        for head, views in box.owed(cursor, window, backlog):
-            frames: list[Any] = [routing_id, encode(head)]
-            if views is not None:
-                frames.append(views[0] if len(views) == 1 else np.concatenate(views))
-            if not self._socket.send(frames):
-                del self._cursors[routing_id]  # it is gone; should it come back, it says where it stands
-                self._room.notify_all()
-                return
+    def _make_ring(self, spec: StreamSpec, mode: TransferMode) -> tuple[RingWriter, SharedMemory | None]:
+        if mode == "plaindata" or not CAN_SHARE:
+            return RingWriter(spec), None
+        try:
+            memory = SharedMemory(RingLayout.of(spec).size)
+        except OSError as error:
+            if mode == "sharedmem":
+                raise ConfigurationError(f"output {self.full_name}: no memory to share: {error}") from None
+            log.warning("output %s does without shared memory: %s", self.full_name, error)
+            return RingWriter(spec), None
+        return RingWriter(spec, memory.memory), memory
 
-    def _send_tips(self) -> None:
-        if self._outbox is None:
-            return
-        for routing_id, cursor in list(self._cursors.items()):
-            tip = cursor.tip(self._outbox.ring.stop, self._running)
-            if not self._socket.send([routing_id, encode(tip)]):
-                del self._cursors[routing_id]
-                self._room.notify_all()
+    def _replace_ring(self, ring: RingWriter, memory: SharedMemory | None) -> None:
+        if self._memory is not None:
+            self._memory.close()
+        self._ring, self._memory = ring, memory
+        self._running = False
+        self._audience.forget_all()
+        for routing_id, hello in self._greeted.items():
+            self._send_frames([routing_id, encode(self._opened(hello))])
+
+    def _opened(self, hello: Hello) -> Opened:
+        ring = self._ready_ring()
+        why = ""
+        if self._memory is None:
+            why = f"output {self.full_name} does not share memory (transfermode={self._transfermode!r})"
+        elif not hello.machine:
+            why = "the reader does not want to (transfermode='plaindata')"
+        elif hello.machine != machine():
+            why = f"output {self.full_name} is on another machine"
+        if why or self._memory is None:
+            if self._transfermode == "sharedmem":
+                why = f"output {self.full_name} is for readers that share memory only; {why}"
+                return Opened(ring.spec, None, "!" + why)
+            return Opened(ring.spec, None, why)
+        address = RingAddress(self._memory.path, RingLayout.of(ring.spec).size, ring.nonce)
+        return Opened(ring.spec, address)
+
+    def _set_running(self, running: bool) -> None:
+        self._running = running
+        ring = self._ready_ring()
+        ring.set_running(running)
+        self._audience.send_tips(ring)
+
+    def _send_frames(self, frames: list[Any]) -> bool:
+        return self._socket is not None and self._socket.send(frames)
+
+    def _end_serving(self) -> None:
+        if self._socket is not None:
+            self._socket.close(0.2)
+            self._context.reactor.zap.close_domain(self._domain)
+            self._socket = None
 
     # --- the reactor's thread
+
+    def _may_read(self, key: str) -> bool:
+        if self._reader_keys is not None and key == self._reader_keys.public:
+            return True
+        return self._context.allow(key)
 
     def _on_message(self, frames: Frames) -> None:
         routing_id = frames[0].bytes
         try:
             message = decode_from_reader(frames[1].buffer)
         except (ProtocolError, IndexError) as error:
-            log.warning("ignored a reader's message at %s: %s", self.address.endpoint, error)
+            log.warning("ignored a reader's message at %s: %s", self.full_name, error)
             return
         with self._lock:
-            cursor = self._cursors.get(routing_id)
-            if isinstance(message, Subscribe):
-                self._admit(routing_id, message)
-            elif isinstance(message, Leave):
-                self._cursors.pop(routing_id, None)
-                self._waiting.pop(routing_id, None)
-            elif cursor is not None:
-                cursor.heard = time.monotonic()
-                if isinstance(message, Taken):
-                    cursor.taken = max(cursor.taken, message.samples)
-                    self._pump(routing_id)
-                else:
-                    tip = cursor.tip(self._box().ring.stop, self._running, message.token)
-                    self._socket.send([routing_id, encode(tip)])
+            if self._closed:
+                return
+            if isinstance(message, Hello):
+                self._greeted[routing_id] = message
+                if self._ring is not None:
+                    self._send_frames([routing_id, encode(self._opened(message))])
+            elif self._ring is not None and not self._audience.hear(routing_id, message, self._ring):
+                self._greeted.pop(routing_id, None)
             self._room.notify_all()
 
     def _tick(self) -> None:
-        silent_since = time.monotonic() - _SILENT_READER
         with self._lock:
-            for routing_id, cursor in list(self._cursors.items()):
-                if cursor.heard < silent_since:
-                    log.warning("a reader of %s.%s is silent and given up", self.address.node, self._name)
-                    del self._cursors[routing_id]
-            self._send_tips()
+            if self._ring is None or self._closed:
+                return
+            for routing_id in self._audience.give_up_silent(self._ring):
+                log.warning("a reader of %s is silent and given up", self.full_name)
+                self._greeted.pop(routing_id, None)
+            self._audience.send_tips(self._ring)
             self._room.notify_all()
+
+
+def _described(spec: StreamSpec | None, fields: dict[str, Any]) -> StreamSpec:
+    if spec is not None:
+        if not isinstance(spec, StreamSpec):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{spec!r} came as a stream's spec; wanted a StreamSpec, or its fields")
+        return spec.replace(**fields) if fields else spec
+    fields.setdefault("dtype", "<f8")
+    try:
+        return StreamSpec.of(fields.pop("dtype"), **fields)
+    except TypeError as error:
+        known = ", ".join(StreamSpec.__struct_fields__)
+        raise ConfigurationError(f"{error}; a stream is described by {known}") from None

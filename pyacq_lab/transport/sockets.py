@@ -28,7 +28,7 @@ def server_socket(
     context: zmq.Context[zmq.Socket[bytes]], kind: int, keys: KeyPair, domain: str
 ) -> zmq.Socket[bytes]:
     """Socket that proves itself by ``keys`` and admits whom the context's ZAP ``domain`` allows."""
-    raw = _socket(context, kind)
+    raw = open_socket(context, kind)
     raw.curve_secretkey = keys.secret.encode()
     raw.curve_publickey = keys.public.encode()
     raw.curve_server = True
@@ -41,14 +41,15 @@ def client_socket(
 ) -> zmq.Socket[bytes]:
     """Socket that proves itself by ``keys`` and talks only to the server that holds ``server_key``."""
     check_key(server_key)
-    raw = _socket(context, kind)
+    raw = open_socket(context, kind)
     raw.curve_secretkey = keys.secret.encode()
     raw.curve_publickey = keys.public.encode()
     raw.curve_serverkey = server_key.encode()
     return raw
 
 
-def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+def open_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    """Socket without encryption, for what does not leave this machine."""
     raw = context.socket(kind)
     raw.linger = 1000
     # A peer that vanished without a word (power, cable) is noticed by heartbeats, not by TCP's two hours;

@@ -53,8 +53,9 @@ def bin_size_for(spec: StreamSpec, window: float, columns: int, n_panels: int = 
 
 def physical(extremes: Floats, spec: StreamSpec) -> Floats:
     """Extremes in the stream's units, the lesser first also where the stream's scale is negative."""
-    values = extremes * spec.scale + spec.offset
-    return values if spec.scale >= 0 else values[..., ::-1]
+    scale, offset = np.reshape(spec.scale, (-1, 1)), np.reshape(spec.offset, (-1, 1))
+    values = extremes * scale + offset
+    return values if (scale > 0).all() else np.sort(values, axis=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.wire.streaming import (
-    Data,
-    FromProducer,
-    Lost,
-    Opened,
-    Policy,
-    Subscribe,
-    Tip,
-    decode_chunk,
-)
+from pyacq_lab.wire.compression import unpack
+from pyacq_lab.wire.streaming import DROPPED, Data, Lost, Opened, Policy, Subscribe, Tip, decode_samples
 
 
 class Inbox:
@@ -60,7 +53,7 @@ class Inbox:
         self._to_repair = max(0, self._sent - self._base)
         return Subscribe(self.policy, self._epoch, self._next)
 
-    def accept(self, message: FromProducer, buffer: Any = b"") -> None:
+    def accept(self, message: Opened | Tip | Lost | Data, buffer: Any = b"") -> None:
         """Take in one message. Raises ProtocolError where its data do not fit the stream."""
         match message:
             case Opened(spec):
@@ -78,24 +71,32 @@ class Inbox:
             case Data():
                 if self.spec is None:
                     raise ProtocolError("samples came before the stream was described")
-                self._take_data(decode_chunk(message, buffer, self.spec))
+                self.accept_chunk(self._decoded(message, buffer, self.spec))
 
-    def _take_data(self, chunk: Chunk) -> None:
+    @staticmethod
+    def _decoded(head: Data, buffer: Any, spec: StreamSpec) -> Chunk:
+        if head.packed:
+            buffer = unpack(buffer, head.count * spec.sample_nbytes)
+        data = decode_samples(head.count, buffer, spec)
+        return Chunk(head.start, data, head.time_ns, head.uncertainty_ns, head.epoch)
+
+    def accept_chunk(self, chunk: Chunk) -> None:
+        """Take in the samples that come next."""
         self._move_to(chunk.epoch, chunk.start)
         if chunk.start > self._next:  # a message was lost without the producer's knowledge
             gap = Gap(self._next, chunk.start, chunk.epoch)
             self._put(gap, len(gap))
         elif chunk.start < self._next:  # sent twice
-            chunk = Chunk(
-                self._next,
-                chunk.data[self._next - chunk.start :],
-                chunk.time_ns,
-                chunk.uncertainty_ns,
-                chunk.epoch,
-            )
+            chunk = self._without(chunk, self._next - chunk.start)
         self._next = max(self._next, chunk.stop)
         if len(chunk):
             self._put(chunk, len(chunk))
+
+    def _without(self, chunk: Chunk, count: int) -> Chunk:
+        """All but the first ``count`` samples."""
+        rate = 1.0 if self.spec is None else self.spec.sample_rate
+        later = chunk.time_ns + round(count / rate * 1e9)
+        return replace(chunk, start=chunk.start + count, data=chunk.data[count:], time_ns=later)
 
     def _move_to(self, epoch: int, start: int) -> None:
         if epoch < self._epoch:
@@ -119,16 +120,36 @@ class Inbox:
         item, count = self._queue.popleft()
         self._queued -= count
         if isinstance(item, Chunk):
+            if not item.intact:  # overwritten while it waited
+                self._dropped += count
+                return Gap(item.start, item.stop, item.epoch, DROPPED)
             self._received += count
             self._nbytes += item.data.nbytes
         else:
             self._dropped += count
         return item
 
+    def discard(self) -> int:
+        """Give up all that waits; returns how many samples those were."""
+        given_up, self._queued = self._queued, 0
+        self._queue.clear()
+        self._dropped += given_up
+        return given_up
+
+    @property
+    def next_index(self) -> tuple[int, int]:
+        """Epoch, and absolute index in it, of what comes next."""
+        return max(0, self._epoch), max(0, self._next)
+
     @property
     def waiting(self) -> int:
         """Chunks and gaps that the reader has not taken yet."""
         return len(self._queue)
+
+    @property
+    def received(self) -> int:
+        """Samples handed to the reader."""
+        return self._received
 
     @property
     def taken(self) -> int:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.values import Buffer
 
@@ -25,17 +25,25 @@ class StreamMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages of a stream."""
 
 
+class Hello(StreamMessage, frozen=True, tag="hello"):
+    """Ask what the stream is. ``machine`` names the reader's, unless it is not to share memory."""
+
+    machine: str = ""
+
+
 class Subscribe(StreamMessage, frozen=True, tag="subscribe"):
     """Begin to read.
 
     ``epoch`` and ``start`` name the first sample wanted, where the ring still holds it (a reader that
     comes back); -1 begins with what is acquired from now on, after ``backfill`` seconds of the past.
+    ``bell`` is the address of the doorbell of a reader that has mapped the ring; empty: send the samples.
     """
 
     policy: Policy = "lossless"
     epoch: int = -1
     start: int = -1
     backfill: float = 0.0
+    bell: str = ""
 
 
 class Taken(StreamMessage, frozen=True, tag="taken"):
@@ -54,20 +62,56 @@ class Leave(StreamMessage, frozen=True, tag="leave"):
     """Stop reading."""
 
 
+class Fetch(StreamMessage, frozen=True, tag="fetch"):
+    """Ask once for samples ``[start, stop)`` that the ring still holds."""
+
+    token: int
+    epoch: int
+    start: int
+    stop: int
+
+
+class RingAddress(msgspec.Struct, frozen=True, array_like=True):
+    """Where a ring buffer is mapped from, on its own machine, and the number in it that proves it."""
+
+    path: str
+    size: int
+    nonce: int
+
+
 class Opened(StreamMessage, frozen=True, tag="opened"):
-    """What the stream is; the answer to `Subscribe`, and again whenever it is configured anew."""
+    """What the stream is; the answer to `Hello`, and again whenever it is configured anew.
+
+    ``ring`` is given to readers on the same machine; where it is not, ``why`` says so in words.
+    """
 
     spec: StreamSpec
+    ring: RingAddress | None = None
+    why: str = ""
+
+
+class Admitted(StreamMessage, frozen=True, tag="admitted"):
+    """Where a reader begins, as `cursor.Cursor` has it; the answer to `Subscribe`.
+
+    ``slot`` is the number of its own words in the ring; -1: the samples will be sent.
+    """
+
+    slot: int
+    position: int
+    serial: int
+    epoch: int
+    next: int
 
 
 class Data(StreamMessage, frozen=True, tag="data"):
-    """Header of samples ``[start, start + count)``."""
+    """Header of samples ``[start, start + count)``; ``packed`` where they are compressed."""
 
     epoch: int
     start: int
     count: int
     time_ns: int
     uncertainty_ns: int
+    packed: bool = False
 
 
 class Lost(StreamMessage, frozen=True, tag="lost"):
@@ -93,8 +137,19 @@ class Tip(StreamMessage, frozen=True, tag="tip"):
     token: int = 0
 
 
-FromReader = Subscribe | Taken | AskTip | Leave
-FromProducer = Opened | Data | Lost | Tip
+class Fetched(StreamMessage, frozen=True, tag="fetched"):
+    """The answer to `Fetch`: the samples follow, or ``error`` says why not."""
+
+    token: int
+    error: str = ""
+
+
+class Closed(StreamMessage, frozen=True, tag="closed"):
+    """The producer has ended for good: nothing comes after this."""
+
+
+FromReader = Hello | Subscribe | Taken | AskTip | Fetch | Leave
+FromProducer = Opened | Admitted | Data | Lost | Tip | Fetched | Closed
 
 encode = msgspec.msgpack.Encoder().encode
 
@@ -118,20 +173,19 @@ def decode_from_producer(header: Buffer) -> FromProducer:
         raise ProtocolError(f"a producer's message does not decode: {error}") from None
 
 
-def decode_chunk(head: Data, buffer: Any, spec: StreamSpec) -> Chunk:
-    """View (no copy) of the samples behind a header.
+def decode_samples(count: int, buffer: Any, spec: StreamSpec) -> npt.NDArray[Any]:
+    """View (no copy, read-only) of ``count`` samples, shape (count, ...).
 
     Raises
     ------
     ProtocolError
-        The buffer does not hold ``head.count`` samples of the stream.
+        The buffer does not hold so many samples of the stream.
     """
     size = memoryview(buffer).nbytes
-    if head.count < 0 or size != head.count * spec.sample_nbytes:
-        raise ProtocolError(f"{size} bytes came for {head.count} samples of {spec.sample_nbytes} bytes each")
-    if head.count == 0:
-        data = np.empty((0, *spec.sample_shape), spec.np_dtype)
-    else:
-        data = np.frombuffer(buffer, spec.np_dtype).reshape(head.count, *spec.sample_shape)
-        data.flags.writeable = False
-    return Chunk(head.start, data, head.time_ns, head.uncertainty_ns, head.epoch)
+    if count < 0 or size != count * spec.sample_nbytes:
+        raise ProtocolError(f"{size} bytes came for {count} samples of {spec.sample_nbytes} bytes each")
+    if count == 0:
+        return np.empty((0, *spec.sample_shape), spec.np_dtype)
+    data = np.frombuffer(buffer, spec.np_dtype).reshape(count, *spec.sample_shape)
+    data.flags.writeable = False
+    return data

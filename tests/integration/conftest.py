@@ -9,6 +9,8 @@ import pytest
 
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.streamcontext import StreamContext
+from pyacq_lab.transport.zap import Allow
 
 
 @dataclass
@@ -17,6 +19,10 @@ class Side:
 
     reactor: Reactor = field(default_factory=Reactor)
     keys: KeyPair = field(default_factory=KeyPair.generate)
+
+    def context(self, allow: Allow = lambda _: False) -> StreamContext:
+        """What its streams need."""
+        return StreamContext(reactor=self.reactor, server_keys=self.keys, client_keys=self.keys, allow=allow)
 
 
 @pytest.fixture

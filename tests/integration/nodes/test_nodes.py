@@ -100,7 +100,13 @@ def make(server, client):
     for kind in (Counter, Doubler, Keeper):
         registry.register(kind)
     allow = client.keys.public.__eq__
-    context = NodeContext(server.reactor, server.keys, client.keys, allow, "127.0.0.1", SystemClock())
+    context = NodeContext(
+        reactor=server.reactor,
+        server_keys=server.keys,
+        client_keys=client.keys,
+        allow=allow,
+        clock=SystemClock(),
+    )
     nodes = []
 
     def make(kind: str, name: str):

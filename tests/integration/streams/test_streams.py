@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
@@ -22,20 +23,22 @@ SPEC = StreamSpec.of("<f4", shape=(-1, 3), sample_rate=1000.0, units="mV", buffe
 
 @pytest.fixture
 def output(server, client):
-    made = OutputStream(
-        server.reactor, node="n", port="out", keys=server.keys, allow=lambda key: key == client.keys.public
-    )
+    made = OutputStream("out", node="n", context=server.context(lambda key: key == client.keys.public))
+    made.serve()
     yield made
     made.close()
 
 
-@pytest.fixture
-def read(client, output):
+@pytest.fixture(params=["sharedmem", "plaindata"])
+def read(request, client, output):
+    """Make a reader of `output`, by either way: all that is true of a stream is true of both."""
     made: list[InputStream] = []
 
-    def read(**options) -> InputStream:
-        made.append(InputStream(client.reactor, output.address, **({"keys": client.keys} | options)))
-        return made[-1]
+    def read(keys: KeyPair | None = None, **options) -> InputStream:
+        context = client.context() if keys is None else replace(client.context(), client_keys=keys)
+        stream = InputStream(context=context, **({"transfermode": request.param} | options))
+        made.append(stream.connect(output.address, wait=False))
+        return stream
 
     yield read
     for one in made:
@@ -59,14 +62,14 @@ def take(stream: InputStream, until_index: int, timeout: float = 5.0) -> list[Ch
 def test_a_lossless_reader_gets_every_sample_of_a_source_that_waits(output, read) -> None:
     output.configure(SPEC)
     stream = read(policy="lossless")
-    assert stream.wait_opened() == SPEC
+    assert stream.wait_opened(5) == SPEC
     output.begin()
 
     def feed() -> None:
         for at in range(0, 30_000, 90):
             while not output.wait_room(90, 1.0):
                 continue
-            output.write(samples(at, 90), time_ns=at)
+            output.send(samples(at, 90), time_ns=at)
         output.end()
 
     feeder = threading.Thread(target=feed)
@@ -82,10 +85,10 @@ def test_a_lossless_reader_gets_every_sample_of_a_source_that_waits(output, read
 def test_a_stalled_reader_never_delays_the_writer_and_learns_what_it_lost(output, read) -> None:
     output.configure(SPEC)
     stalled = read(policy="lossless")
-    stalled.wait_opened()
+    stalled.wait_opened(5)
     output.begin()
     for at in range(0, 10_000, 100):
-        output.write(samples(at, 100))
+        output.send(samples(at, 100))
     items = take(stalled, 10_000)
     gaps = [i for i in items if isinstance(i, Gap)]
     assert gaps
@@ -99,10 +102,10 @@ def test_a_stalled_reader_never_delays_the_writer_and_learns_what_it_lost(output
 def test_a_live_view_gets_the_newest_and_counts_the_rest(output, read, until) -> None:
     output.configure(SPEC)
     view = read(policy="latest")
-    view.wait_opened()
+    view.wait_opened(5)
     output.begin()
     for at in range(0, 20_000, 100):
-        output.write(samples(at, 100))
+        output.send(samples(at, 100))
     items = take(view, 20_000)
     assert isinstance(items[-1], Chunk)
     assert items[-1].stop == 20_000
@@ -114,10 +117,10 @@ def test_a_live_view_gets_the_newest_and_counts_the_rest(output, read, until) ->
 def test_start_and_stop_make_epochs_that_begin_at_zero(output, read) -> None:
     output.configure(SPEC)
     stream = read()
-    stream.wait_opened()
+    stream.wait_opened(5)
     for epoch in range(3):
         output.begin()
-        output.write(samples(0, 50))
+        output.send(samples(0, 50))
         output.end()
         item = stream.recv(5)
         assert (item.epoch, item.start, item.stop) == (epoch, 0, 50)
@@ -130,7 +133,7 @@ def test_a_reader_may_come_before_the_stream_is_configured(output, read) -> None
     with pytest.raises(HostUnreachable, match="not configured"):
         stream.wait_opened(0.3)
     output.configure(SPEC)
-    assert stream.wait_opened() == SPEC
+    assert stream.wait_opened(5) == SPEC
 
 
 def test_a_reader_without_the_key_hears_nothing(output, read, caplog) -> None:
@@ -143,7 +146,7 @@ def test_a_reader_without_the_key_hears_nothing(output, read, caplog) -> None:
 def test_a_stream_that_becomes_another_one_is_not_mistaken_for_the_old(output, read) -> None:
     output.configure(SPEC)
     stream = read()
-    stream.wait_opened()
+    stream.wait_opened(5)
     output.configure(SPEC.replace(units="uV"))
     with pytest.raises(StreamMismatch, match="units 'mV' != 'uV'"):
         stream.recv(5)
@@ -151,12 +154,12 @@ def test_a_stream_that_becomes_another_one_is_not_mistaken_for_the_old(output, r
 
 def test_wrong_samples_are_refused_and_change_nothing(output, read) -> None:
     with pytest.raises(LifecycleError, match="not configured"):
-        output.write(samples(0, 1))
+        output.send(samples(0, 1))
     output.configure(SPEC)
     output.begin()
     for wrong in (np.zeros((5, 2), "f4"), np.zeros(5, "f4"), np.zeros((5, 3), "c8")):
         with pytest.raises(StreamMismatch, match="float32"):
-            output.write(wrong)
+            output.send(wrong)
     with pytest.raises(LifecycleError, match="running"):
         output.configure(SPEC.replace(units="uV"))
     assert output.status().stop == 0
@@ -166,7 +169,7 @@ def test_readers_that_leave_are_forgotten(output, read, until) -> None:
     output.configure(SPEC)
     streams = [read() for _ in range(8)]
     for stream in streams:
-        stream.wait_opened()
+        stream.wait_opened(5)
     assert output.status().readers == 8
     for stream in streams:
         stream.close()
@@ -179,10 +182,10 @@ def test_structured_and_big_endian_samples(server, client, read, output) -> None
     dtype = np.dtype([("t", ">i8"), ("code", "u1")])
     output.configure(StreamSpec.of(dtype, shape=(-1,), sample_rate=10.0, streamtype="event"))
     stream = read()
-    stream.wait_opened()
+    stream.wait_opened(5)
     output.begin()
     data = np.array([(1, 2), (3, 4)], dtype)
-    output.write(data)
+    output.send(data)
     chunk = stream.recv(5)
     assert chunk.data.dtype == dtype
     np.testing.assert_array_equal(chunk.data, data)
@@ -195,6 +198,6 @@ def test_closing_readers_whose_producer_is_gone_stops_nobody_else(client, output
         port = dead.getsockname()[1]
     address = msgspec.structs.replace(output.address, endpoint=f"tcp://127.0.0.1:{port}")
     for _ in range(100):  # each tries to connect, in vain, and has much to tell of it
-        InputStream(client.reactor, address, keys=client.keys).close()
+        InputStream(context=client.context()).connect(address, wait=False).close()
     output.configure(SPEC)
-    assert read().wait_opened() == SPEC
+    assert read().wait_opened(5) == SPEC

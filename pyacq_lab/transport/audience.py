@@ -1,0 +1,271 @@
+"""The readers of one output: where each stands, and what it is owed."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyacq_lab.errors import SamplesGone
+from pyacq_lab.model.ledger import ReaderStatus
+from pyacq_lab.transport.cursor import Cursor, Part
+from pyacq_lab.transport.doorbell import Ringer
+from pyacq_lab.transport.ringlayout import N_READERS
+from pyacq_lab.transport.streamring import RingWriter
+from pyacq_lab.wire.compression import pack
+from pyacq_lab.wire.streaming import (
+    Admitted,
+    AskTip,
+    Closed,
+    Data,
+    Fetch,
+    Fetched,
+    FromReader,
+    Lost,
+    Subscribe,
+    Taken,
+    encode,
+)
+
+_SILENT_READER = 10.0  # a reader not heard of for so long is given up; it may come back
+_MOST_FETCHED = 64 << 20  # bytes that one request for samples of the past may ask for
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    cursor: Cursor
+    slot: int = -1  # of one that reads the ring itself
+    bell: str = ""
+    taken: int = 0  # samples that it has dealt with since it subscribed
+    heard: float = field(default_factory=time.monotonic)
+
+
+class Audience:
+    """All readers of one output. Used under its lock.
+
+    Parameters
+    ----------
+    send : callable
+        Sends one message, the reader's routing id first; False where it is gone.
+    """
+
+    def __init__(self, send: Callable[[list[Any]], bool]) -> None:
+        self._send = send
+        self._readers: dict[bytes, _Reader] = {}
+        self._near: list[_Reader] = []  # those that read the ring themselves
+        self._far: list[bytes] = []  # those that are sent the samples
+        self._slots = list(range(N_READERS - 1, -1, -1))
+        self._ringer: Ringer | None = None
+        self._packed: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    # --- what readers say
+
+    def hear(self, routing_id: bytes, message: FromReader, ring: RingWriter) -> bool:
+        """Do what a reader asks for; False where it leaves."""
+        reader = self._readers.get(routing_id)
+        if isinstance(message, Subscribe):
+            self._admit(routing_id, message, ring)
+        elif isinstance(message, Fetch):
+            self._fetch(routing_id, message, ring)
+        elif reader is not None:
+            reader.heard = time.monotonic()
+            if isinstance(message, Taken):
+                reader.taken = max(reader.taken, message.samples)
+                if reader.slot < 0:
+                    self._pump(routing_id, reader, ring)
+            elif isinstance(message, AskTip):
+                tip = reader.cursor.tip(ring.position, ring.running, message.token)
+                self._send([routing_id, encode(tip)])
+            else:
+                self._forget(routing_id, ring)
+                return False
+        return True
+
+    def _admit(self, routing_id: bytes, wish: Subscribe, ring: RingWriter) -> None:
+        self._forget(routing_id, ring)
+        if wish.epoch < 0:
+            cursor = Cursor.newest(ring, wish.policy, wish.backfill)
+        else:
+            cursor = Cursor.resumed(ring, wish.policy, wish.epoch, wish.start)
+        reader = _Reader(cursor)
+        if wish.bell and self._slots:
+            reader.slot, reader.bell = self._slots.pop(), wish.bell
+            ring.arm(reader.slot, False)
+            ring.set_taken(reader.slot, cursor.position)
+            self._ringer = self._ringer or Ringer()
+            self._near.append(reader)
+        else:
+            self._far.append(routing_id)
+        self._readers[routing_id] = reader
+        admitted = Admitted(reader.slot, cursor.position, cursor.serial, cursor.epoch, cursor.next)
+        self._send([routing_id, encode(admitted)])
+        if reader.slot < 0:
+            self._pump(routing_id, reader, ring)
+        if routing_id in self._readers:
+            self._send([routing_id, encode(cursor.tip(ring.position, ring.running))])
+
+    def _fetch(self, routing_id: bytes, wish: Fetch, ring: RingWriter) -> None:
+        nbytes = (wish.stop - wish.start) * ring.spec.sample_nbytes
+        if nbytes > _MOST_FETCHED:
+            error = f"{nbytes} bytes asked for at once; ask for at most {_MOST_FETCHED}"
+            self._send([routing_id, encode(Fetched(wish.token, error))])
+            return
+        try:
+            data = ring.read(wish.start, wish.stop, wish.epoch if wish.epoch >= 0 else None)
+        except SamplesGone as error:
+            self._send([routing_id, encode(Fetched(wish.token, str(error)))])
+            return
+        self._send([routing_id, encode(Fetched(wish.token)), data.reshape(-1).view(np.uint8)])
+
+    # --- what they are told
+
+    def tell(self, ring: RingWriter) -> None:
+        """Let all readers know that something was written."""
+        for reader in self._near:
+            if ring.armed(reader.slot):
+                ring.arm(reader.slot, False)
+                if self._ringer is not None:
+                    self._ringer.ring(reader.bell)
+        for routing_id in self._far[:]:
+            reader = self._readers.get(routing_id)
+            if reader is not None:
+                self._pump(routing_id, reader, ring)
+
+    def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
+        cursor = reader.cursor
+        window = max(1, ring.size // (2 if cursor.policy == "lossless" else 8))
+        if cursor.sent - reader.taken >= window:
+            return
+        backlog = window if cursor.policy == "drop-oldest" else 1
+        for owed in cursor.owed(ring, backlog):
+            if not self._send(self._message(routing_id, owed, ring)):
+                self._forget(routing_id, ring)  # should it come back, it says where it stands
+                return
+            if cursor.sent - reader.taken >= window:
+                return
+
+    def _message(self, routing_id: bytes, owed: Part | Lost, ring: RingWriter) -> list[Any]:
+        if isinstance(owed, Lost):
+            return [routing_id, encode(owed)]
+        views = ring.segments(owed.position, owed.count)
+        samples = views[0] if len(views) == 1 else np.concatenate(views)
+        raw = samples.reshape(-1).view(np.uint8)
+        packed = self._pack(owed, raw, ring) if ring.spec.compression else None
+        entry = owed.entry
+        head = Data(
+            entry.epoch,
+            owed.start,
+            owed.count,
+            owed.time_ns(ring.spec.sample_rate),
+            entry.uncertainty_ns,
+            packed is not None,
+        )
+        return [routing_id, encode(head), raw if packed is None else packed]
+
+    def _pack(self, part: Part, raw: Any, ring: RingWriter) -> bytes | None:
+        """Pack a chunk once for all its readers."""
+        key = part.entry.serial, part.inside
+        if key not in self._packed:
+            self._packed[key] = pack(raw, ring.spec.compression, ring.spec.np_dtype.itemsize)
+            while len(self._packed) > 4:
+                self._packed.popitem(last=False)
+        return self._packed[key]
+
+    def send_tips(self, ring: RingWriter) -> None:
+        """Tell all readers how far the producer has come, and whether it runs."""
+        for routing_id, reader in list(self._readers.items()):
+            if reader.slot >= 0:
+                self._ring_bell(reader)
+            if not self._send([routing_id, encode(reader.cursor.tip(ring.position, ring.running))]):
+                self._forget(routing_id, ring)
+
+    def close(self, ring: RingWriter | None) -> None:
+        """Tell all readers that nothing will come any more."""
+        for routing_id, reader in self._readers.items():
+            if ring is not None and reader.slot < 0:
+                self._pump_all(routing_id, reader, ring)
+            self._send([routing_id, encode(Closed())])
+            if reader.slot >= 0:
+                self._ring_bell(reader)
+        if self._ringer is not None:
+            self._ringer.close()
+            self._ringer = None
+
+    def _pump_all(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
+        """Send a lossless reader all that the ring holds: there is no later."""
+        if reader.cursor.policy == "lossless":
+            for owed in reader.cursor.owed(ring, 1):
+                if not self._send(self._message(routing_id, owed, ring)):
+                    return
+
+    # --- who is there
+
+    def has_room(self, ring: RingWriter, count: int) -> bool:
+        """Whether ``count`` samples can be written without loss to a lossless reader."""
+        needed = min(count, ring.size)
+        return all(
+            reader.cursor.unread_room(ring, self._taken(reader, ring)) >= needed
+            for reader in self._readers.values()
+            if reader.cursor.policy == "lossless"
+        )
+
+    def status(self, ring: RingWriter) -> tuple[ReaderStatus, ...]:
+        """Accounts of all readers."""
+        return tuple(
+            ReaderStatus(
+                policy=reader.cursor.policy,
+                transfermode="plaindata" if reader.slot < 0 else "sharedmem",
+                offered=max(0, ring.position - reader.cursor.origin),
+                taken=max(0, self._taken(reader, ring) - reader.cursor.origin),
+            )
+            for reader in self._readers.values()
+        )
+
+    def forget_the_dead(self, ring: RingWriter) -> None:
+        """Forget readers of this machine whose doorbell is gone with them."""
+        for routing_id, reader in list(self._readers.items()):
+            if reader.slot >= 0 and not self._ring_bell(reader):
+                self._forget(routing_id, ring)
+
+    def give_up_silent(self, ring: RingWriter) -> list[bytes]:
+        """Forget readers that were not heard of for long; returns their routing ids."""
+        since = time.monotonic() - _SILENT_READER
+        silent = [routing_id for routing_id, reader in self._readers.items() if reader.heard < since]
+        for routing_id in silent:
+            self._forget(routing_id, ring)
+        self.forget_the_dead(ring)
+        return silent
+
+    def forget_all(self) -> None:
+        """Forget all readers, as the ring they read is replaced by another."""
+        self._readers.clear()
+        self._near.clear()
+        self._far.clear()
+        self._packed.clear()
+        self._slots = list(range(N_READERS - 1, -1, -1))
+
+    def _forget(self, routing_id: bytes, ring: RingWriter) -> None:
+        reader = self._readers.pop(routing_id, None)
+        if reader is None:
+            return
+        if reader.slot >= 0:
+            ring.arm(reader.slot, False)
+            self._slots.append(reader.slot)
+            self._near.remove(reader)
+        else:
+            self._far.remove(routing_id)
+
+    def _ring_bell(self, reader: _Reader) -> bool:
+        return self._ringer is not None and self._ringer.ring(reader.bell)
+
+    @staticmethod
+    def _taken(reader: _Reader, ring: RingWriter) -> int:
+        """Position up to which a reader has dealt with everything."""
+        return ring.taken(reader.slot) if reader.slot >= 0 else reader.cursor.origin + reader.taken

@@ -1,0 +1,65 @@
+"""What a reader keeps of what it has taken."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyacq_lab.errors import SamplesGone
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.transport.streamring import RingWriter
+
+
+class History:
+    """The last samples that a reader took, by absolute index. One thread keeps, any reads.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Of the stream; what is kept may be of another dtype and shape, if filters make it so.
+    size : int
+        How many samples.
+    """
+
+    def __init__(self, spec: StreamSpec, size: int) -> None:
+        self._lock = threading.Lock()
+        self._spec = spec.replace(buffer_size=size)
+        self.ring: RingWriter = RingWriter(self._spec)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self.ring = RingWriter(self._spec)
+
+    def keep(self, item: Chunk | Gap) -> None:
+        """Append what came next."""
+        with self._lock:
+            ring = self.ring
+            if isinstance(item, Chunk):
+                ring = self._fitting(item.data)
+            if ring.epoch != item.epoch:
+                ring.begin_epoch(item.start, item.epoch)
+            lost = item.start - ring.stop
+            if isinstance(item, Gap):
+                nothing = np.empty((0, *ring.spec.sample_shape), ring.spec.np_dtype)
+                ring.write(nothing, 0, -1, item.stop - ring.stop, item.reason)
+            else:
+                ring.write(item.data, item.time_ns, item.uncertainty_ns, lost, "dropped")
+
+    def _fitting(self, data: npt.NDArray[Any]) -> RingWriter:
+        spec = self.ring.spec
+        if data.dtype != spec.np_dtype or data.shape[1:] != spec.sample_shape:
+            fields = {"dtype": data.dtype, "shape": (-1, *data.shape[1:]), "buffer_size": spec.buffer_size}
+            self.ring = RingWriter(StreamSpec.of(**fields, sample_rate=spec.sample_rate))
+        return self.ring
+
+    def read(self, start: int, stop: int, epoch: int | None = None) -> npt.NDArray[Any]:
+        """Copy of samples ``[start, stop)``. Raises SamplesGone where they are not kept."""
+        with self._lock:
+            if not self.ring.serial:
+                raise SamplesGone("nothing is kept yet: take some chunks first")
+            return self.ring.read(start, stop, epoch)

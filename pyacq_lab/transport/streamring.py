@@ -1,0 +1,419 @@
+"""The ring buffer of one output, with the log of its chunks, in memory that other processes may read.
+
+One producer writes, any number of readers look, and nobody ever waits for another. Before it overwrites
+anything, the producer says which entries of the log are no longer whole (`Word.FIRST`); after it has
+written, it says how far it has come (`Word.SERIAL`). So a reader that has copied or used the samples of an
+entry looks at the first of these words afterwards: if the entry is still counted as whole, what was read
+is what was written (the reading side of a seqlock; H.-J. Boehm, "Can seqlocks get along with programming
+language memory models?", MSPC 2012).
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from bisect import bisect_left, bisect_right
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from pyacq_lab.errors import ProtocolError, SamplesGone
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.transport.ringlayout import (
+    ENTRY,
+    ENTRY_WORDS,
+    EPOCH_WORDS,
+    MAGIC,
+    N_EPOCHS,
+    READER_WORDS,
+    REASON_BYTES,
+    ReaderWord,
+    RingLayout,
+    Word,
+)
+
+_gate = threading.Lock()
+
+
+def fence() -> None:
+    """Let nothing that memory was told before it be seen after what it is told then, and the reverse.
+
+    Twice a lock: its release keeps back what came before it, and the next acquisition what comes after.
+    """
+    with _gate:
+        pass
+    with _gate:
+        pass
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One chunk in the log.
+
+    Attributes
+    ----------
+    serial : int
+        Its number.
+    position : int
+        Samples written before it, in all epochs.
+    epoch, start, count : int
+        Which samples it holds.
+    time_ns, uncertainty_ns : int
+        Time of the first one.
+    lost : int
+        Samples lost right before it, before they reached the stream.
+    reason : str
+        Why.
+    """
+
+    serial: int
+    position: int
+    epoch: int
+    start: int
+    count: int
+    time_ns: int
+    uncertainty_ns: int
+    lost: int
+    reason: str
+
+    @property
+    def stop(self) -> int:
+        """Absolute index after its last sample."""
+        return self.start + self.count
+
+
+class StreamRing:
+    """The ring as its readers see it; `RingWriter` adds what the producer does.
+
+    Any thread, any process. Whatever is looked up here may be overwritten at any moment: `holds` tells
+    afterwards whether it was.
+
+    Parameters
+    ----------
+    memory : buffer
+        At least ``RingLayout.of(spec).size`` bytes, writable for its readers' own words.
+    spec : StreamSpec
+        What the samples are.
+    samples : buffer, optional
+        The same memory once more, where the part with the samples is to be read only.
+
+    Raises
+    ------
+    ProtocolError
+        The memory holds something else.
+    """
+
+    def __init__(self, memory: Any, spec: StreamSpec, samples: Any = None) -> None:
+        self.spec = spec
+        layout = self._layout = RingLayout.of(spec)
+        view = memoryview(memory).cast("B")
+        if view.nbytes < layout.size:
+            raise ProtocolError(f"{view.nbytes} bytes came as a ring buffer; wanted {layout.size}")
+        self._bytes = view
+        self._words = view[: layout.readers_at].cast("q")
+        self._readers = view[layout.readers_at : layout.epochs_at].cast("q")
+        self._epochs = view[layout.epochs_at : layout.entries_at].cast("q")
+        # Words of the log, to look one of them up without decoding its line.
+        self._lines = view[layout.entries_at : layout.entries_at + layout.n_entries * ENTRY.size].cast("q")
+        ring = memoryview(memory if samples is None else samples)[layout.samples_at : layout.size]
+        self._array: npt.NDArray[Any] = np.frombuffer(ring, spec.np_dtype).reshape(-1, *spec.sample_shape)
+        self._check(layout)
+
+    def _check(self, layout: RingLayout) -> None:
+        found = self._words[Word.N_SAMPLES], self._words[Word.SAMPLE_NBYTES], self._words[Word.N_ENTRIES]
+        wanted = layout.n_samples, layout.sample_nbytes, layout.n_entries
+        if self._words[Word.MAGIC] != MAGIC or found != wanted:
+            raise ProtocolError("what came as a ring buffer is none of this stream and version")
+
+    # --- how far the producer has come
+
+    @property
+    def size(self) -> int:
+        """Samples that the ring can hold."""
+        return self._layout.n_samples
+
+    @property
+    def nonce(self) -> int:
+        """Number by which this ring is told from all others."""
+        return self._words[Word.NONCE]
+
+    @property
+    def position(self) -> int:
+        """Samples written so far, in all epochs."""
+        return self._words[Word.POSITION]
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest entry that is still whole."""
+        return self._words[Word.FIRST]
+
+    @property
+    def serial(self) -> int:
+        """Number after the newest entry."""
+        return self._words[Word.SERIAL]
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch; -1 before the first one."""
+        return self._words[Word.EPOCH]
+
+    @property
+    def stop(self) -> int:
+        """Absolute index after the newest sample of the epoch."""
+        return self._words[Word.STOP]
+
+    @property
+    def running(self) -> bool:
+        """Whether the epoch goes on."""
+        return bool(self._words[Word.RUNNING])
+
+    @property
+    def closed(self) -> bool:
+        """Whether the producer has ended for good."""
+        return bool(self._words[Word.CLOSED])
+
+    @property
+    def overruns(self) -> int:
+        """Samples lost before they reached the stream, in all epochs."""
+        return self._words[Word.OVERRUNS]
+
+    # --- the log
+
+    def holds(self, serial: int) -> bool:
+        """Whether an entry, and so what was read of it so far, is whole."""
+        fence()
+        return self._words[Word.FIRST] <= serial
+
+    def entry(self, serial: int) -> Entry | None:
+        """Look an entry up; None where it is no longer, or not yet, there."""
+        if not self._words[Word.FIRST] <= serial < self._words[Word.SERIAL]:
+            return None
+        at = self._layout.entries_at + (serial & (self._layout.n_entries - 1)) * ENTRY.size
+        found, position, epoch, start, count, time_ns, uncertainty_ns, lost, length, reason = (
+            ENTRY.unpack_from(self._bytes, at)
+        )
+        if not self.holds(serial) or found != serial:
+            return None
+        word = reason[:length].decode(errors="replace") if length else ""
+        return Entry(serial, position, epoch, start, count, time_ns, uncertainty_ns, lost, word)
+
+    def position_of(self, serial: int) -> int:
+        """Samples written before an entry that is in the log."""
+        return self._lines[(serial & (self._layout.n_entries - 1)) * ENTRY_WORDS + 1]
+
+    def _start_of(self, serial: int) -> tuple[int, int]:
+        at = (serial & (self._layout.n_entries - 1)) * ENTRY_WORDS
+        return self._lines[at + 2], self._lines[at + 3]
+
+    def _stop_of(self, serial: int) -> tuple[int, int]:
+        at = (serial & (self._layout.n_entries - 1)) * ENTRY_WORDS
+        return self._lines[at + 2], self._lines[at + 3] + self._lines[at + 4]
+
+    def newest_before(self, position: int) -> int:
+        """Number of the newest entry that begins at a position or before it; else of the oldest one."""
+        first = self.first
+        return max(first, bisect_right(range(self.serial), position, lo=first, key=self.position_of) - 1)
+
+    def begin_of(self, epoch: int) -> int:
+        """Number of the first entry of an epoch or of a later one."""
+        return bisect_left(range(self.serial), (epoch, -1), lo=self.first, key=lambda s: self._start_of(s))
+
+    def reaching(self, epoch: int, index: int) -> int:
+        """Number of the first entry that ends after ``index`` of an epoch, or is of a later epoch."""
+        return bisect_right(range(self.serial), (epoch, index), lo=self.first, key=self._stop_of)
+
+    def span(self, epoch: int) -> tuple[int, int, int] | None:
+        """First index of an epoch, index after its last, samples written up to there; None if forgotten."""
+        at = (epoch % N_EPOCHS) * EPOCH_WORDS
+        first, stop, position, found = self._epochs[at : at + EPOCH_WORDS]
+        return (first, stop, position) if found == epoch and epoch <= self.epoch else None
+
+    # --- samples
+
+    def segments(self, position: int, count: int) -> list[npt.NDArray[Any]]:
+        """Views (no copy) of samples that were written together: one array, or two where the ring wraps."""
+        if not count:
+            return [self._array[:0]]
+        at = position % self.size
+        end = at + count
+        if end <= self.size:
+            return [self._array[at:end]]
+        return [self._array[at:], self._array[: end - self.size]]
+
+    def locate(self, start: int, stop: int, epoch: int | None = None) -> tuple[int, int]:
+        """Find samples by absolute index: number of their first entry, and their position.
+
+        Raises
+        ------
+        SamplesGone
+            They are not, not yet, or no longer there, or there is a gap among them.
+        """
+        epoch = self.epoch if epoch is None else epoch
+        if stop <= start:
+            return self.first, 0
+        first, last = self.entry(self.reaching(epoch, start)), self.entry(self.reaching(epoch, stop - 1))
+        if first is not None and last is not None and first.epoch == last.epoch == epoch:
+            position = first.position + start - first.start
+            end = last.position + stop - last.start
+            if first.start <= start and last.start < stop and end - position == stop - start:
+                return first.serial, position
+        raise SamplesGone(
+            f"samples [{start}, {stop}) of epoch {epoch} asked for; the ring holds {self.describe(epoch)}"
+        )
+
+    def describe(self, epoch: int) -> str:
+        """Say in words which samples of an epoch there are."""
+        runs: list[list[int]] = []
+        for serial in range(self.begin_of(epoch), self.serial):
+            entry = self.entry(serial)
+            if entry is None or not entry.count:
+                continue
+            if entry.epoch != epoch:
+                break
+            if runs and runs[-1][1] == entry.start:
+                runs[-1][1] = entry.stop
+            else:
+                runs.append([entry.start, entry.stop])
+        return ", ".join(f"[{a}, {b})" for a, b in runs) or "none of them"
+
+    def read(self, start: int, stop: int, epoch: int | None = None) -> npt.NDArray[Any]:
+        """Copy of samples ``[start, stop)``, shape (stop - start, ...); raises as `locate`."""
+        serial, position = self.locate(start, stop, epoch)
+        data = np.concatenate(self.segments(position, max(0, stop - start)))
+        if len(data) and not self.holds(serial):
+            raise SamplesGone(f"samples [{start}, {stop}) were overwritten while they were read")
+        return data
+
+    # --- a reader's own words
+
+    def arm(self, slot: int, wanted: bool) -> None:
+        """Say whether a reader waits and wants its bell rung."""
+        self._readers[slot * READER_WORDS + ReaderWord.ARMED] = wanted
+
+    def armed(self, slot: int) -> bool:
+        """Whether a reader waits."""
+        return bool(self._readers[slot * READER_WORDS + ReaderWord.ARMED])
+
+    def set_taken(self, slot: int, position: int) -> None:
+        """Say up to which position a reader has dealt with everything."""
+        self._readers[slot * READER_WORDS + ReaderWord.TAKEN] = position
+
+    def taken(self, slot: int) -> int:
+        """Up to which position a reader has dealt with everything."""
+        return self._readers[slot * READER_WORDS + ReaderWord.TAKEN]
+
+
+class RingWriter(StreamRing):
+    """The producer's side of a ring; one thread at a time.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        What the samples are; the ring holds ``spec.ring_size`` of them.
+    memory : buffer, optional
+        Memory of zeros that others may map; the process's own unless given.
+    """
+
+    def __init__(self, spec: StreamSpec, memory: Any = None) -> None:
+        layout = RingLayout.of(spec)
+        if memory is None:
+            memory = np.zeros(layout.size, np.uint8)
+        words = memoryview(memory).cast("B")[: layout.readers_at].cast("q")
+        words[Word.N_SAMPLES], words[Word.SAMPLE_NBYTES] = layout.n_samples, layout.sample_nbytes
+        words[Word.N_ENTRIES], words[Word.NONCE] = layout.n_entries, secrets.randbits(62)
+        words[Word.EPOCH], words[Word.MAGIC] = -1, MAGIC
+        super().__init__(memory, spec)
+        # What it has told the memory, as it knows it itself: nobody else writes these words.
+        self._first = self._serial = self._position = self._stop = 0
+        self._epoch = -1
+
+    def begin_epoch(self, first: int = 0, epoch: int | None = None) -> int:
+        """Start counting anew, from sample ``first``; returns the new epoch's number: usually the next."""
+        self._epoch = self._epoch + 1 if epoch is None else epoch
+        self._stop = first
+        self._mark_epoch(first)
+        self._words[Word.STOP] = first
+        self._words[Word.EPOCH] = self._epoch
+        return self._epoch
+
+    def set_running(self, running: bool) -> None:
+        """Say whether the epoch goes on."""
+        self._words[Word.RUNNING] = running
+
+    def set_closed(self) -> None:
+        """Say that nothing will come any more."""
+        self._words[Word.RUNNING] = False
+        self._words[Word.CLOSED] = True
+
+    def forget(self) -> None:
+        """Forget all samples."""
+        self._first = self._words[Word.FIRST] = self._serial
+
+    def write(
+        self,
+        data: npt.NDArray[Any],
+        time_ns: int = 0,
+        uncertainty_ns: int = -1,
+        lost: int = 0,
+        reason: str = "overrun",
+    ) -> None:
+        """Append a chunk, after ``lost`` samples that never reached the stream, for this ``reason``.
+
+        A chunk without samples is the place for a loss at the very end. One longer than half the ring is
+        written as several, for it could never be read whole.
+        """
+        count = len(data)
+        if not lost and not count:
+            return
+        most = self.size // 2 or 1
+        if count <= most:
+            self._append(data, time_ns, uncertainty_ns, lost, reason)
+            return
+        for at in range(0, count, most):
+            when = time_ns + round(at / self.spec.sample_rate * 1e9)
+            self._append(data[at : at + most], when, uncertainty_ns, lost, reason)
+            lost = 0
+
+    def _append(
+        self, data: npt.NDArray[Any], time_ns: int, uncertainty_ns: int, lost: int, reason: str
+    ) -> None:
+        words, layout, size = self._words, self._layout, self._layout.n_samples
+        count, serial, position = len(data), self._serial, self._position
+        # Say what will be gone, before it is.
+        oldest, first = position + count - size, max(self._first, serial + 1 - layout.n_entries)
+        while first < serial and self.position_of(first) < oldest:
+            first += 1
+        if first != self._first:
+            self._first = words[Word.FIRST] = first
+            fence()
+        at = position % size
+        end = at + count
+        if end <= size:
+            self._array[at:end] = data
+        else:
+            self._array[at:] = data[: size - at]
+            self._array[: end - size] = data[size - at :]
+        start = self._stop + lost
+        word = reason.encode()[:REASON_BYTES] if lost else b""
+        line = layout.entries_at + (serial & (layout.n_entries - 1)) * ENTRY.size
+        ENTRY.pack_into(
+            self._bytes, line,
+            serial, position, self._epoch, start, count, time_ns, uncertainty_ns, lost, len(word), word,
+        )  # fmt: skip
+        self._stop = words[Word.STOP] = start + count
+        self._position = words[Word.POSITION] = position + count
+        self._mark_epoch()
+        if lost:
+            words[Word.OVERRUNS] += lost
+        fence()
+        self._serial = words[Word.SERIAL] = serial + 1
+
+    def _mark_epoch(self, first: int | None = None) -> None:
+        at = (self._epoch % N_EPOCHS) * EPOCH_WORDS
+        if first is not None:
+            self._epochs[at + 3] = -1
+            self._epochs[at] = first
+        self._epochs[at + 1], self._epochs[at + 2] = self._stop, self._position
+        if first is not None:
+            self._epochs[at + 3] = self._epoch
