@@ -12,10 +12,10 @@ import numpy as np
 
 from pyacq_lab.errors import SamplesGone
 from pyacq_lab.model.ledger import ReaderStatus
-from pyacq_lab.transport.cursor import Cursor, Part
+from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.doorbell import Ringer
 from pyacq_lab.transport.ringlayout import N_READERS
-from pyacq_lab.transport.streamring import RingWriter
+from pyacq_lab.transport.streamring import Entry, RingWriter
 from pyacq_lab.wire.compression import pack
 from pyacq_lab.wire.streaming import (
     Admitted,
@@ -50,10 +50,11 @@ class Audience:
     Parameters
     ----------
     send : callable
-        Sends one message, the reader's routing id first; False where it is gone.
+        ``send(frames, copy)`` sends one message, the reader's routing id first; False where it is gone.
+        Without a copy the last frame must stay as it is until the reader has it.
     """
 
-    def __init__(self, send: Callable[[list[Any]], bool]) -> None:
+    def __init__(self, send: Callable[[list[Any], bool], bool]) -> None:
         self._send = send
         self._readers: dict[bytes, _Reader] = {}
         self._near: list[_Reader] = []  # those that read the ring themselves
@@ -82,7 +83,7 @@ class Audience:
                     self._pump(routing_id, reader, ring)
             elif isinstance(message, AskTip):
                 tip = reader.cursor.tip(ring.position, ring.running, message.token)
-                self._send([routing_id, encode(tip)])
+                self._send([routing_id, encode(tip)], True)
             else:
                 self._forget(routing_id, ring)
                 return False
@@ -105,24 +106,24 @@ class Audience:
             self._far.append(routing_id)
         self._readers[routing_id] = reader
         admitted = Admitted(reader.slot, cursor.position, cursor.serial, cursor.epoch, cursor.next)
-        self._send([routing_id, encode(admitted)])
+        self._send([routing_id, encode(admitted)], True)
         if reader.slot < 0:
             self._pump(routing_id, reader, ring)
         if routing_id in self._readers:
-            self._send([routing_id, encode(cursor.tip(ring.position, ring.running))])
+            self._send([routing_id, encode(cursor.tip(ring.position, ring.running))], True)
 
     def _fetch(self, routing_id: bytes, wish: Fetch, ring: RingWriter) -> None:
         nbytes = (wish.stop - wish.start) * ring.spec.sample_nbytes
         if nbytes > _MOST_FETCHED:
             error = f"{nbytes} bytes asked for at once; ask for at most {_MOST_FETCHED}"
-            self._send([routing_id, encode(Fetched(wish.token, error))])
+            self._send([routing_id, encode(Fetched(wish.token, error))], True)
             return
         try:
             data = ring.read(wish.start, wish.stop, wish.epoch if wish.epoch >= 0 else None)
         except SamplesGone as error:
-            self._send([routing_id, encode(Fetched(wish.token, str(error)))])
+            self._send([routing_id, encode(Fetched(wish.token, str(error)))], True)
             return
-        self._send([routing_id, encode(Fetched(wish.token)), data.reshape(-1).view(np.uint8)])
+        self._send([routing_id, encode(Fetched(wish.token)), data.reshape(-1).view(np.uint8)], True)
 
     # --- what they are told
 
@@ -141,37 +142,27 @@ class Audience:
     def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
         cursor = reader.cursor
         window = max(1, ring.size // (2 if cursor.policy == "lossless" else 8))
-        if cursor.sent - reader.taken >= window:
-            return
         backlog = window if cursor.policy == "drop-oldest" else 1
-        for owed in cursor.owed(ring, backlog):
-            if not self._send(self._message(routing_id, owed, ring)):
+        # A source that waits for this reader overwrites nothing that is still on its way to it.
+        copy = not (ring.spec.waits and cursor.policy == "lossless")
+        while cursor.sent - reader.taken < window and (owed := cursor.take(ring, backlog)):
+            if not self._send(self._message(routing_id, owed, ring), copy):
                 self._forget(routing_id, ring)  # should it come back, it says where it stands
                 return
-            if cursor.sent - reader.taken >= window:
-                return
 
-    def _message(self, routing_id: bytes, owed: Part | Lost, ring: RingWriter) -> list[Any]:
+    def _message(self, routing_id: bytes, owed: Entry | Lost, ring: RingWriter) -> list[Any]:
         if isinstance(owed, Lost):
             return [routing_id, encode(owed)]
         views = ring.segments(owed.position, owed.count)
         samples = views[0] if len(views) == 1 else np.concatenate(views)
         raw = samples.reshape(-1).view(np.uint8)
         packed = self._pack(owed, raw, ring) if ring.spec.compression else None
-        entry = owed.entry
-        head = Data(
-            entry.epoch,
-            owed.start,
-            owed.count,
-            owed.time_ns(ring.spec.sample_rate),
-            entry.uncertainty_ns,
-            packed is not None,
-        )
+        head = Data(owed.epoch, owed.start, owed.count, owed.time_ns, owed.uncertainty_ns, packed is not None)
         return [routing_id, encode(head), raw if packed is None else packed]
 
-    def _pack(self, part: Part, raw: Any, ring: RingWriter) -> bytes | None:
+    def _pack(self, entry: Entry, raw: Any, ring: RingWriter) -> bytes | None:
         """Pack a chunk once for all its readers."""
-        key = part.entry.serial, part.inside
+        key = entry.serial, entry.count
         if key not in self._packed:
             self._packed[key] = pack(raw, ring.spec.compression, ring.spec.np_dtype.itemsize)
             while len(self._packed) > 4:
@@ -183,7 +174,7 @@ class Audience:
         for routing_id, reader in list(self._readers.items()):
             if reader.slot >= 0:
                 self._ring_bell(reader)
-            if not self._send([routing_id, encode(reader.cursor.tip(ring.position, ring.running))]):
+            if not self._send([routing_id, encode(reader.cursor.tip(ring.position, ring.running))], True):
                 self._forget(routing_id, ring)
 
     def close(self, ring: RingWriter | None) -> None:
@@ -191,7 +182,7 @@ class Audience:
         for routing_id, reader in self._readers.items():
             if ring is not None and reader.slot < 0:
                 self._pump_all(routing_id, reader, ring)
-            self._send([routing_id, encode(Closed())])
+            self._send([routing_id, encode(Closed())], True)
             if reader.slot >= 0:
                 self._ring_bell(reader)
         if self._ringer is not None:
@@ -201,8 +192,8 @@ class Audience:
     def _pump_all(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
         """Send a lossless reader all that the ring holds: there is no later."""
         if reader.cursor.policy == "lossless":
-            for owed in reader.cursor.owed(ring, 1):
-                if not self._send(self._message(routing_id, owed, ring)):
+            while owed := reader.cursor.take(ring, 1):
+                if not self._send(self._message(routing_id, owed, ring), True):
                     return
 
     # --- who is there

@@ -3,46 +3,16 @@
 No reader has a queue of its own. Each has a cursor into the log of the chunks that the ring still holds;
 a slow one falls behind, and where the ring (or its policy) moves on without it, it is told what it lost.
 The producer moves the cursors of readers on other machines, and sends what they are owed; a reader on the
-same machine moves its own. Sans-IO.
+same machine moves its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-import msgspec
+from collections import deque
+from dataclasses import dataclass, field
 
 from pyacq_lab.transport.streamring import Entry, StreamRing
 from pyacq_lab.wire.streaming import DROPPED, Lost, Policy, Tip
-
-
-class Part(msgspec.Struct, frozen=True):
-    """An entry, or what a reader that comes back still wants of it: all but its first ``inside`` samples."""
-
-    entry: Entry
-    inside: int = 0
-
-    def time_ns(self, sample_rate: float) -> int:
-        """Time of its first sample."""
-        if not self.inside:
-            return self.entry.time_ns
-        return self.entry.time_ns + round(self.inside / sample_rate * 1e9)
-
-    @property
-    def position(self) -> int:
-        """Samples written before it."""
-        return self.entry.position + self.inside
-
-    @property
-    def start(self) -> int:
-        """Absolute index of its first sample."""
-        return self.entry.start + self.inside
-
-    @property
-    def count(self) -> int:
-        """How many samples it has."""
-        return self.entry.count - self.inside
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +40,7 @@ class Cursor:
     epoch: int
     next: int
     sent: int = 0
+    _ready: deque[Entry | Lost] = field(default_factory=lambda: deque[Entry | Lost]())
 
     @classmethod
     def newest(cls, ring: StreamRing, policy: Policy, backfill: float = 0.0) -> Cursor:
@@ -111,8 +82,8 @@ class Cursor:
         serial = max(self.serial, ring.first)
         return ring.position - ring.position_of(serial) if serial < ring.serial else 0
 
-    def owed(self, ring: StreamRing, most_backlog: int) -> Iterator[Part | Lost]:
-        """Give what is next for a reader, in order, and move its cursor past it.
+    def take(self, ring: StreamRing, most_backlog: int) -> Entry | Lost | None:
+        """Give what is next for a reader, in order, and move past it; None where there is nothing yet.
 
         Parameters
         ----------
@@ -121,51 +92,73 @@ class Cursor:
         most_backlog : int
             Samples by which it may fall behind before the oldest are dropped, unless it is lossless.
         """
-        if self.policy != "lossless" and self.backlog(ring) > most_backlog:
-            newest = ring.serial - 1
-            # The oldest entry within the bound, or the newest one.
-            kept = ring.newest_before(ring.position - most_backlog - 1) + 1
-            self.serial = max(self.serial, min(kept, newest))
+        if self._ready:
+            return self._next_ready(ring)
+        if self.policy != "lossless":
+            self._drop(ring, most_backlog)
         while True:
-            self.serial = max(self.serial, ring.first)
-            if self.serial >= ring.serial:
-                return
-            entry = ring.entry(self.serial)
+            serial = max(self.serial, ring.first)
+            if serial >= ring.serial:
+                return None
+            entry = ring.entry(serial)
             if entry is None:
                 continue  # overwritten just now
-            yield from self._losses(ring, entry)
-            part = Part(entry, min(entry.count, max(0, self.next - entry.start)))
-            self.serial += 1
-            self.position = entry.position + entry.count
-            self.next = max(self.next, entry.stop)
-            self.sent += part.count
-            if part.count:
-                yield part
+            self.serial = serial + 1
+            if entry.position != self.position or entry.start != self.next or entry.epoch != self.epoch:
+                self._catch_up(ring, entry)
+                if self._ready:
+                    return self._next_ready(ring)
+            elif entry.count:
+                self.position += entry.count
+                self.next += entry.count
+                self.sent += entry.count
+                return entry
 
-    def _losses(self, ring: StreamRing, entry: Entry) -> Iterator[Lost]:
-        """Losses between the cursor and the entry it is about to give."""
+    def _drop(self, ring: StreamRing, most_backlog: int) -> None:
+        """Move past what is older than the reader's policy allows."""
+        if self.backlog(ring) > most_backlog:
+            # The oldest entry within the bound, or the newest one.
+            kept = ring.newest_before(ring.position - most_backlog - 1) + 1
+            self.serial = max(self.serial, min(kept, ring.serial - 1))
+
+    def _next_ready(self, ring: StreamRing) -> Entry | Lost:
+        item = self._ready.popleft()
+        self.sent += item.count
+        if isinstance(item, Entry) and not ring.holds(item.serial):
+            return lost(item)
+        return item
+
+    def _catch_up(self, ring: StreamRing, entry: Entry) -> None:
+        """Note what lies between the cursor and an entry that does not follow on it, and the entry."""
         while self.epoch < entry.epoch:
             span = ring.span(self.epoch)
             if span is not None:
-                yield from self._dropped(span[1], span[2])
+                self._dropped(span[1], span[2])
             self.epoch += 1
             after = ring.span(self.epoch)
             self.next = 0 if after is None else after[0]
-        yield from self._dropped(entry.start - entry.lost, entry.position)
+        self._dropped(entry.start - entry.lost, entry.position)
         if self.next < entry.start:
-            begin, self.next = self.next, entry.start
-            yield Lost(entry.epoch, begin, entry.start, entry.reason or "overrun", 0)
+            self._ready.append(Lost(entry.epoch, self.next, entry.start, entry.reason or "overrun", 0))
+            self.next = entry.start
+        inside = min(entry.count, max(0, self.next - entry.start))
+        self.position = entry.position + entry.count
+        self.next = max(self.next, entry.stop)
+        if inside < entry.count:
+            self._ready.append(entry.without(inside, ring.spec.sample_rate) if inside else entry)
 
-    def _dropped(self, stop: int, position: int) -> Iterator[Lost]:
-        """Loss of everything up to index ``stop``; ``position`` samples were written up to there."""
+    def _dropped(self, stop: int, position: int) -> None:
+        """Note the loss of everything up to index ``stop``; ``position`` samples were written up to there."""
         count = position - self.position
         if count > 0 and self.next < stop:
-            # Moved before it is told: whoever takes one thing at a time may not come back to this place.
-            lost = Lost(self.epoch, self.next, stop, DROPPED, count)
-            self.sent += count
+            self._ready.append(Lost(self.epoch, self.next, stop, DROPPED, count))
             self.position, self.next = position, stop
-            yield lost
 
     def unread_room(self, ring: StreamRing, taken: int) -> int:
         """Samples that can be written before one is overwritten that a reader at ``taken`` has not taken."""
         return ring.size - (ring.position - taken)
+
+
+def lost(entry: Entry) -> Lost:
+    """What to tell of an entry that was overwritten before the reader had it."""
+    return Lost(entry.epoch, entry.start, entry.stop, DROPPED, entry.count)

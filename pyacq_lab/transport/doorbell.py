@@ -33,13 +33,13 @@ class Doorbell:
         self._file: Path | None = None
         self._socket: socket.socket | None = None
         self._pair: Bell | None = None
+        self._timeout: float | None = None  # the socket's own
         if not CAN_SHARE:
             self._pair = Bell()
             self.address, self.fd = "", self._pair.fd
             return
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            self._socket.setblocking(False)
             self.address = self._bind(self._socket)
         except BaseException:
             self._socket.close()
@@ -62,19 +62,25 @@ class Doorbell:
             self._pair.ring()
         elif self._socket is not None:
             with contextlib.suppress(OSError):  # full rings as well; closed means that nobody waits
-                self._socket.sendto(b"!", self.address)
+                self._socket.sendto(b"!", socket.MSG_DONTWAIT, self.address)
 
-    def wait(self, timeout: float | None) -> bool:
-        """Wait until somebody rings, or has since the last time; False where none did in ``timeout`` s."""
-        poll = select.poll() if hasattr(select, "poll") else None
-        if poll is None:
+    def wait(self, timeout: float) -> bool:
+        """Wait until somebody rings, or has since the last time; False where none did in ``timeout`` s.
+
+        Somebody may have rung twice: who waits looks again whether there is something to be had.
+        """
+        if self._socket is None:
             rung = bool(select.select([self.fd], [], [], timeout)[0])
-        else:
-            poll.register(self.fd, select.POLLIN)
-            rung = bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
-        if rung:
             self.hush()
-        return rung
+            return rung
+        try:
+            if timeout != self._timeout:
+                self._socket.settimeout(timeout)
+                self._timeout = timeout
+            self._socket.recv(1)
+        except OSError:  # nobody has rung, or it is closed
+            return False
+        return True
 
     def hush(self) -> None:
         """Forget that somebody rang."""
@@ -83,7 +89,7 @@ class Doorbell:
         elif self._socket is not None:
             with contextlib.suppress(OSError):  # BlockingIOError: it is quiet
                 for _ in range(64):
-                    self._socket.recv(16)
+                    self._socket.recv(1, socket.MSG_DONTWAIT)
 
     def close(self) -> None:
         """Release it; idempotent."""

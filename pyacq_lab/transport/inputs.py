@@ -55,6 +55,9 @@ from pyacq_lab.wire.streaming import (
     encode,
 )
 
+_NAP = 50e-6
+"""Seconds for which a reader of a fast stream leaves its producer alone before it asks to be woken."""
+
 _LOOK_AGAIN = 0.1
 """Seconds after which a waiting reader looks by itself, should a doorbell's ring ever be missed."""
 
@@ -126,6 +129,7 @@ class InputStream:
         self._timer = -1
         self._linked = False
         self._reported = 0
+        self._report_every = 1  # samples
         self._token = 0
         self._fetched: dict[int, tuple[Fetched, bytes]] = {}
         self._ended = False  # by the producer, for good
@@ -136,6 +140,7 @@ class InputStream:
         self._filters: list[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = []
         self._history: History | None = None
         self._rate = Rate(time.monotonic())
+        self._arrival = _Arrival(self)
 
     def __repr__(self) -> str:
         where = (
@@ -327,9 +332,7 @@ class InputStream:
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
                 return None
-            if self.arm():
-                self._bell.wait(left)
-            self._armed = False
+            self._wait(left)
 
     async def recv_async(self, timeout: float | None = None, **options: Any) -> Chunk | Gap | None:
         """As `recv`, while the event loop goes on."""
@@ -362,6 +365,11 @@ class InputStream:
             if item is not None:
                 yield item
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something waits to be taken, or has happened that `recv` would tell."""
+        return bool(self._waiting() or self._closed or self._ended or self._inbox.changed or self._refused)
+
     def poll(self, timeout: float = 0.0) -> int:
         """Wait up to ``timeout`` seconds for news; returns how many chunks and gaps wait to be taken."""
         deadline = time.monotonic() + timeout
@@ -370,8 +378,7 @@ class InputStream:
             left = min(_LOOK_AGAIN, deadline - time.monotonic())
             if waiting or self._closed or self._ended or left <= 0:
                 return waiting
-            if self.arm():
-                self._bell.wait(left)
+            self._wait(left)
 
     def arm(self) -> bool:
         """Ask for the bell to be rung at the next arrival; False where something waits already."""
@@ -379,7 +386,7 @@ class InputStream:
         ring = self._ring
         if ring is not None and ring.slot >= 0:
             ring.ring.arm(ring.slot, True)
-        if self._waiting() or self._closed or self._ended or self._inbox.changed:
+        if self.has_news:
             self._armed = False
             return False
         return True
@@ -583,7 +590,7 @@ class InputStream:
         self._rate.mark(self._inbox.received, time.monotonic())
         if self._ring is not None:
             self._ring.taken()
-        return self._inbox.taken - self._reported >= max(1, self.spec.ring_size // 32)
+        return self._inbox.taken - self._reported >= self._report_every
 
     def _look_ahead(self) -> None:
         ring = self._ring
@@ -591,6 +598,24 @@ class InputStream:
             self._inbox.accept(ring.cursor.tip(ring.ring.position, ring.ring.running, self._inbox.tip.token))
 
     # --- the thread that reads
+
+    def _wait(self, timeout: float) -> None:
+        """Wait for news, ``timeout`` seconds at most."""
+        ring, socket = self._ring, self._socket
+        if ring is None:
+            # Received by this very thread, if it can be: no hop lies between the wire and who waits.
+            led = socket is not None and socket.lead(self._arrival, time.monotonic() + timeout)
+            if not led and self.arm():
+                self._bell.wait(timeout)
+            return
+        if ring.is_fast:
+            # The next chunk is written just now. To be woken for each would cost more than to copy it.
+            time.sleep(_NAP)
+            if self._waiting():
+                return
+        if self.arm():
+            self._bell.wait(timeout)
+        self._armed = False
 
     def _waiting(self) -> int:
         ring = self._ring
@@ -671,6 +696,7 @@ class InputStream:
         if self._refused:
             return
         self._inbox.accept(opened)
+        self._report_every = max(1, opened.spec.ring_size // 32)
         if self._inbox.changed:
             return
         ring = self._ring
@@ -707,6 +733,18 @@ class InputStream:
         if differences:
             return StreamMismatch(f"input {self.name} wants of {whose} {'; '.join(differences)}")
         return None
+
+
+class _Arrival:
+    """What a thread that receives for itself waits for; see `SharedSocket.lead`."""
+
+    def __init__(self, stream: InputStream) -> None:
+        self._stream = stream
+
+    @property
+    def over(self) -> bool:
+        """Whether there is news."""
+        return self._stream.has_news
 
 
 def _agree(field: str, wanted: Any, found: Any) -> bool:

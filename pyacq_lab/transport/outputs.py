@@ -290,13 +290,14 @@ class OutputStream:
             Nothing was sent.
         """
         array = np.asarray(data)
-        if isinstance(data, np.ma.MaskedArray):
+        if array is not data and isinstance(data, np.ma.MaskedArray):
             raise StreamMismatch(f"output {self.full_name}: a masked array came; send what lies between gaps")
         for function in self._filters:
             array = np.asarray(function(array))
         with self._lock:
             ring = self._ready_ring()
-            self._check(array, ring.spec)
+            if array.dtype != ring.dtype or array.shape[1:] != ring.sample_shape or not array.ndim:
+                self._check(array, ring.spec)
             if self._lent and ring.epoch < 0:
                 self.begin(index or 0)
             if index is not None:
@@ -373,8 +374,11 @@ class OutputStream:
 
     def _check(self, array: npt.NDArray[Any], spec: StreamSpec) -> None:
         dtype = spec.np_dtype
-        fits = array.dtype == dtype or np.can_cast(array.dtype, dtype, "same_kind")
-        if fits and array.ndim and array.shape[1:] == spec.sample_shape:
+        if (
+            np.can_cast(array.dtype, dtype, "same_kind")
+            and array.ndim
+            and array.shape[1:] == spec.sample_shape
+        ):
             return
         raise StreamMismatch(
             f"output {self.full_name} was given samples {array.dtype}{list(array.shape)}, "
@@ -425,8 +429,8 @@ class OutputStream:
         ring.set_running(running)
         self._audience.send_tips(ring)
 
-    def _send_frames(self, frames: list[Any]) -> bool:
-        return self._socket is not None and self._socket.send(frames)
+    def _send_frames(self, frames: list[Any], copy: bool = True) -> bool:
+        return self._socket is not None and self._socket.send(frames, copy=copy)
 
     def _end_serving(self) -> None:
         if self._socket is not None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 
 import numpy as np
 
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.transport.cursor import Cursor, Part
+from pyacq_lab.transport.cursor import Cursor, lost
 from pyacq_lab.transport.memory import map_memory
-from pyacq_lab.transport.streamring import StreamRing
+from pyacq_lab.transport.streamring import Entry, StreamRing
 from pyacq_lab.wire.inbox import Inbox
-from pyacq_lab.wire.streaming import DROPPED, Admitted, Lost, Policy, RingAddress
+from pyacq_lab.wire.streaming import Admitted, Lost, Policy, RingAddress
+
+FAST = 150e-6
+"""Seconds between the chunks of a fast stream: about what it takes to put a thread to sleep and wake it."""
 
 
 class RingReader:
@@ -42,13 +46,23 @@ class RingReader:
             raise ProtocolError(f"{address.path} is another ring buffer than the one that was named")
         self.cursor: Cursor | None = None
         self.slot = -1
-        self._owed: Iterator[Part | Lost] | None = None
-        self._spec = spec
+        self._most = 1  # samples by which it may fall behind, unless it is lossless
+        self._steps = 0
+        self._emptied = (0, 0.0)  # steps, and when, as it was last found empty
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether chunks have come in quick succession since this was asked last; asked when it is empty."""
+        before, then = self._emptied
+        now = time.perf_counter()
+        self._emptied = self._steps, now
+        return now - then < FAST * (self._steps - before)
 
     def admit(self, admitted: Admitted, policy: Policy) -> None:
         """Take the place that the producer has given; one that comes back stays where it is."""
         self.slot = admitted.slot
         if self.cursor is None:
+            self._most = max(1, self.ring.size // 8) if policy == "drop-oldest" else 1
             at = admitted.position
             self.cursor = Cursor(policy, at, at, admitted.serial, admitted.epoch, admitted.next)
         self.ring.set_taken(self.slot, self.cursor.position)
@@ -77,57 +91,42 @@ class RingReader:
         cursor, ring = self.cursor, self.ring
         if cursor is None:
             return False
-        if self._owed is None:
-            if cursor.serial >= ring.serial:
-                return False
-            most = max(1, ring.size // 8) if cursor.policy == "drop-oldest" else 1
-            self._owed = cursor.owed(ring, most)
-        owed = next(self._owed, None)
+        owed = cursor.take(ring, self._most)
         if owed is None:
-            self._owed = None
             return False
-        if cursor.policy != "lossless" and isinstance(owed, Part):
-            self._owed = None  # what is newest is to be found out anew each time
+        self._steps += 1
         if isinstance(owed, Lost):
             inbox.accept(owed)
-            return True
-        chunk = self._chunk(owed, copy)
-        if chunk is None:
-            end = owed.start + owed.count
-            inbox.accept(Lost(owed.entry.epoch, owed.start, end, DROPPED, owed.count))
+        elif (chunk := self._chunk(owed, copy)) is None:
+            inbox.accept(lost(owed))
         else:
             inbox.accept_chunk(chunk)
         return True
 
     def skip(self, inbox: Inbox) -> None:
         """Put all there is into the inbox as lost."""
-        while self.cursor is not None and (owed := next(self.cursor.owed(self.ring, self.ring.size), None)):
-            if isinstance(owed, Part):
-                end = owed.start + owed.count
-                owed = Lost(owed.entry.epoch, owed.start, end, DROPPED, owed.count)
-            inbox.accept(owed)
-        self._owed = None
+        while self.cursor is not None and (owed := self.cursor.take(self.ring, self.ring.size)):
+            inbox.accept(lost(owed) if isinstance(owed, Entry) else owed)
 
     def taken(self) -> None:
         """Let the producer know that everything handed on so far was dealt with."""
         if self.cursor is not None:
             self.ring.set_taken(self.slot, self.cursor.position)
 
-    def _chunk(self, part: Part, copy: bool) -> Chunk | None:
-        """Make a chunk of a part; None where it was overwritten meanwhile."""
-        ring, entry, rate = self.ring, part.entry, self._spec.sample_rate
-        views = ring.segments(part.position, part.count)
-        if len(views) == 1 and not copy:
-            guard: Callable[[], bool] | None = _Guard(ring, entry.serial)
-            data = views[0]
-            data.flags.writeable = False
-        else:
-            guard = None
+    def _chunk(self, entry: Entry, copy: bool) -> Chunk | None:
+        """Make a chunk of an entry; None where it was overwritten meanwhile."""
+        ring = self.ring
+        views = ring.segments(entry.position, entry.count)
+        guard: Callable[[], bool] | None = None
+        if copy or len(views) > 1:
             data = np.concatenate(views) if len(views) > 1 else views[0].copy()
-            data.flags.writeable = False
             if not ring.holds(entry.serial):
                 return None
-        return Chunk(part.start, data, part.time_ns(rate), entry.uncertainty_ns, entry.epoch, guard)
+        else:
+            data = views[0]
+            guard = _Guard(ring, entry.serial)
+        data.flags.writeable = False
+        return Chunk(entry.start, data, entry.time_ns, entry.uncertainty_ns, entry.epoch, guard)
 
 
 class _Guard:

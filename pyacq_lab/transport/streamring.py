@@ -82,6 +82,16 @@ class Entry(msgspec.Struct, frozen=True):
         """Absolute index after its last sample."""
         return self.start + self.count
 
+    def without(self, count: int, sample_rate: float) -> Entry:
+        """All but its first ``count`` samples."""
+        return msgspec.structs.replace(
+            self,
+            position=self.position + count,
+            start=self.start + count,
+            count=self.count - count,
+            time_ns=self.time_ns + round(count / sample_rate * 1e9),
+        )
+
 
 class StreamRing:
     """The ring as its readers see it; `RingWriter` adds what the producer does.
@@ -97,6 +107,14 @@ class StreamRing:
         What the samples are.
     samples : buffer, optional
         The same memory once more, where the part with the samples is to be read only.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+    sample_shape : tuple of int
+        As in ``spec``.
+    size : int
+        Samples that the ring can hold.
 
     Raises
     ------
@@ -117,7 +135,11 @@ class StreamRing:
         # Words of the log, to look one of them up without decoding its line.
         self._lines = view[layout.entries_at : layout.entries_at + layout.n_entries * ENTRY.size].cast("q")
         ring = memoryview(memory if samples is None else samples)[layout.samples_at : layout.size]
-        self._array: npt.NDArray[Any] = np.frombuffer(ring, spec.np_dtype).reshape(-1, *spec.sample_shape)
+        self.dtype = spec.np_dtype  # as a spec's properties are worked out at each use
+        self.sample_shape = spec.sample_shape
+        self.size = layout.n_samples
+        self._array: npt.NDArray[Any] = np.frombuffer(ring, self.dtype).reshape(-1, *self.sample_shape)
+        self._entries_at, self._mask = layout.entries_at, layout.n_entries - 1
         self._check(layout)
 
     def _check(self, layout: RingLayout) -> None:
@@ -127,11 +149,6 @@ class StreamRing:
             raise ProtocolError("what came as a ring buffer is none of this stream and version")
 
     # --- how far the producer has come
-
-    @property
-    def size(self) -> int:
-        """Samples that the ring can hold."""
-        return self._layout.n_samples
 
     @property
     def nonce(self) -> int:
@@ -189,7 +206,7 @@ class StreamRing:
         """Look an entry up; None where it is no longer, or not yet, there."""
         if not self._words[Word.FIRST] <= serial < self._words[Word.SERIAL]:
             return None
-        at = self._layout.entries_at + (serial & (self._layout.n_entries - 1)) * ENTRY.size
+        at = self._entries_at + (serial & self._mask) * ENTRY.size
         found, position, epoch, start, count, time_ns, uncertainty_ns, lost, length, reason = (
             ENTRY.unpack_from(self._bytes, at)
         )
@@ -200,14 +217,14 @@ class StreamRing:
 
     def position_of(self, serial: int) -> int:
         """Samples written before an entry that is in the log."""
-        return self._lines[(serial & (self._layout.n_entries - 1)) * ENTRY_WORDS + 1]
+        return self._lines[(serial & self._mask) * ENTRY_WORDS + 1]
 
     def _start_of(self, serial: int) -> tuple[int, int]:
-        at = (serial & (self._layout.n_entries - 1)) * ENTRY_WORDS
+        at = (serial & self._mask) * ENTRY_WORDS
         return self._lines[at + 2], self._lines[at + 3]
 
     def _stop_of(self, serial: int) -> tuple[int, int]:
-        at = (serial & (self._layout.n_entries - 1)) * ENTRY_WORDS
+        at = (serial & self._mask) * ENTRY_WORDS
         return self._lines[at + 2], self._lines[at + 3] + self._lines[at + 4]
 
     def newest_before(self, position: int) -> int:
@@ -378,10 +395,10 @@ class RingWriter(StreamRing):
     def _append(
         self, data: npt.NDArray[Any], time_ns: int, uncertainty_ns: int, lost: int, reason: str
     ) -> None:
-        words, layout, size = self._words, self._layout, self._layout.n_samples
+        words, size = self._words, self.size
         count, serial, position = len(data), self._serial, self._position
         # Say what will be gone, before it is.
-        oldest, first = position + count - size, max(self._first, serial + 1 - layout.n_entries)
+        oldest, first = position + count - size, max(self._first, serial - self._mask)
         while first < serial and self.position_of(first) < oldest:
             first += 1
         if first != self._first:
@@ -396,7 +413,7 @@ class RingWriter(StreamRing):
             self._array[: end - size] = data[size - at :]
         start = self._stop + lost
         word = reason.encode()[:REASON_BYTES] if lost else b""
-        line = layout.entries_at + (serial & (layout.n_entries - 1)) * ENTRY.size
+        line = self._entries_at + (serial & self._mask) * ENTRY.size
         ENTRY.pack_into(
             self._bytes, line,
             serial, position, self._epoch, start, count, time_ns, uncertainty_ns, lost, len(word), word,

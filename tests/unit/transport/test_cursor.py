@@ -32,15 +32,14 @@ def make(policy: Policy = "lossless", ring: int = RING) -> tuple[RingWriter, Cur
 
 def pump(ring: RingWriter, cursor: Cursor, inbox: Inbox, window: int = RING, backlog: int = 1) -> None:
     while cursor.sent - inbox.taken < window:
-        owed = next(cursor.owed(ring, backlog), None)
+        owed = cursor.take(ring, backlog)
         if owed is None:
             break
         if isinstance(owed, Lost):
             inbox.accept(owed)
             continue
         data = np.concatenate(ring.segments(owed.position, owed.count)).tobytes()
-        entry = owed.entry
-        head = Data(entry.epoch, owed.start, owed.count, owed.time_ns(100.0), entry.uncertainty_ns)
+        head = Data(owed.epoch, owed.start, owed.count, owed.time_ns, owed.uncertainty_ns)
         inbox.accept(head, data)
     inbox.accept(cursor.tip(ring.position, True))
 
@@ -118,7 +117,8 @@ def test_a_lossless_reader_that_comes_back_gets_what_the_ring_still_holds() -> N
     pump(ring, cursor, inbox)
     taken = take_all(inbox)
     ring.write(values(20, 20), 0, -1)  # sent into a broken link: never arrives
-    list(cursor.owed(ring, RING))
+    while cursor.take(ring, RING):
+        pass
     wish = inbox.subscription()
     again = Cursor.resumed(ring, "lossless", wish.epoch, wish.start)
     pump(ring, again, inbox)
