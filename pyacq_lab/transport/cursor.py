@@ -45,7 +45,7 @@ class Cursor:
     @classmethod
     def newest(cls, ring: StreamRing, policy: Policy, backfill: float = 0.0) -> Cursor:
         """Begin with what is written from now on, after ``backfill`` seconds of the past in whole chunks."""
-        serial, position, epoch, index = ring.serial, ring.position, max(0, ring.epoch), ring.stop
+        serial, position, epoch, index = ring.serial, ring.position, ring.epoch, ring.stop
         wanted = round(backfill * ring.spec.sample_rate)
         if wanted > 0 and serial > ring.first:
             begin = max(ring.newest_before(position - wanted), ring.begin_of(ring.epoch))

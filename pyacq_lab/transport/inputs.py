@@ -135,7 +135,7 @@ class InputStream:
         self._ended = False  # by the producer, for good
         self._closed = False
         self._own_bell = bell is None
-        self._bell = bell or Doorbell()
+        self._bell = bell
         self._armed = False
         self._filters: list[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = []
         self._history: History | None = None
@@ -211,6 +211,7 @@ class InputStream:
         except BaseException:
             self.close()
             raise
+        self._bell = self._bell or Doorbell()
         self._context, self._address = context, address
         self._socket = context.reactor.add(raw, self._on_message)
         self._monitor = context.reactor.add(events, self._on_link)
@@ -341,7 +342,7 @@ class InputStream:
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
                 return None
-            if self.arm():
+            if self.arm() and self._bell is not None:
                 await _rung(self._bell, left)
         return item
 
@@ -565,7 +566,7 @@ class InputStream:
             self._socket.send([encode(Leave())])
             self._socket.close(0.2)
             self._monitor.close(0)
-        if self._own_bell:
+        if self._own_bell and self._bell is not None:
             self._bell.ring()
             self._bell.close()
         if self._lent is not None:
@@ -605,7 +606,7 @@ class InputStream:
         if ring is None:
             # Received by this very thread, if it can be: no hop lies between the wire and who waits.
             led = socket is not None and socket.lead(self._arrival, time.monotonic() + timeout)
-            if not led and self.arm():
+            if not led and self.arm() and self._bell is not None:
                 self._bell.wait(timeout)
             return
         if ring.is_fast:
@@ -613,7 +614,7 @@ class InputStream:
             time.sleep(_NAP)
             if self._waiting():
                 return
-        if self.arm():
+        if self.arm() and self._bell is not None:
             self._bell.wait(timeout)
         self._armed = False
 
@@ -622,6 +623,8 @@ class InputStream:
         return self._inbox.waiting + (0 if ring is None else ring.backlog)
 
     def _check_open(self) -> None:
+        if self._address is None and not self._closed:
+            raise LifecycleError(f"input {self.name} is not connected: call connect(output) first")
         if self._closed:
             raise EndOfStream(f"input {self.name} is closed")
         if self.ended and not self._waiting():
@@ -686,7 +689,7 @@ class InputStream:
             else:
                 self._inbox.accept(message, frames[1].buffer if len(frames) > 1 else b"")
             self._news.notify_all()
-        if self._armed:
+        if self._armed and self._bell is not None:
             self._armed = False
             self._bell.ring()
 
@@ -712,7 +715,7 @@ class InputStream:
             ring = None
         self._ring = ring
         wish = self._inbox.subscription()
-        bell = self._bell.address if ring is not None else ""
+        bell = self._bell.address if ring is not None and self._bell is not None else ""
         self._subscribe(msgspec.structs.replace(wish, bell=bell))
 
     def _subscribe(self, wish: Subscribe) -> None:

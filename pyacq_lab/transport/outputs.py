@@ -124,8 +124,8 @@ class OutputStream:
 
     @property
     def context(self) -> StreamContext | None:
-        """What a reader in this process may use as well; None where it is better off with its own."""
-        return self._context
+        """What a reader in this process may use as well; None: what all streams of this process share."""
+        return None if self._lent else self._context
 
     @property
     def next_index(self) -> int:

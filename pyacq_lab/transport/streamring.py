@@ -244,7 +244,7 @@ class StreamRing:
         """First index of an epoch, index after its last, samples written up to there; None if forgotten."""
         at = (epoch % N_EPOCHS) * EPOCH_WORDS
         first, stop, position, found = self._epochs[at : at + EPOCH_WORDS]
-        return (first, stop, position) if found == epoch and epoch <= self.epoch else None
+        return (first, stop, position) if found == epoch and 0 <= epoch <= self.epoch else None
 
     # --- samples
 
