@@ -34,7 +34,7 @@ class TransformNode(ReadingNode[Transform]):
         self.inputs = {n: self.inputs.get(n) or InputPort(n, self._context) for n in inputs}
 
     def _port_names(self, names: Iterable[str], kind: str) -> list[str]:
-        found = [check_name(n, kind) for n in names]
+        found = [check_name(n, f"node's {kind}") for n in names]
         if len(set(found)) != len(found) or not found:
             raise ConfigurationError(
                 f"{self.component_type.__name__} with these settings has the {kind}s {found}: "
