@@ -75,7 +75,6 @@ class Track:
 
     def gap(self, gap: Gap) -> None:
         """Nothing comes before the gap's end."""
-        self._next = None
         if self._base.is_known:
             self.known_to = max(self.known_to, self._base.time_of(gap.stop) - self._reach - 1)
 
