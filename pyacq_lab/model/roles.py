@@ -7,7 +7,7 @@ state outlives the settings it was made for. All its hooks are called by one thr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy.typing as npt
@@ -16,8 +16,11 @@ from pyacq_lab.model.chunk import Chunk, Gap, Reading
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
-Emitted = npt.NDArray[Any] | Chunk | None
+Emitted = npt.NDArray[Any] | Chunk | Sequence[Chunk] | None
 """What a transform gives back for one output: samples, samples with their own place in time, nothing."""
+
+Made = Emitted | Mapping[str, Emitted]
+"""What a transform gives back: for its only output, or by the names of its outputs."""
 
 
 class Clock(Protocol):
@@ -93,33 +96,63 @@ class Source(Component):
 class Transform(Component):
     """Processing: chunks in, chunks out.
 
+    Indices of all outputs are counted from where the first input's are: a new epoch of that input begins
+    one of each output.
+
     Attributes
     ----------
     inputs, outputs : tuple of str
-        Class attributes, names of the inputs and outputs.
+        Class attributes, names of the inputs and outputs. Where the settings decide, `input_names` and
+        `output_names` say so instead.
     at_gap : {'reset', 'hold'}
         Class attribute, what happens to the state at a gap: ``reset`` calls `reset` and goes on from
-        fresh; ``hold`` keeps it.
+        fresh; ``hold`` keeps it. Where neither will do, `gap` is another.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("in",)
     outputs: ClassVar[tuple[str, ...]] = ("out",)
     at_gap: ClassVar[Literal["reset", "hold"]] = "reset"
 
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs with these settings. Asked at configure."""
+        return self.inputs
+
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs with these settings. Asked at configure."""
+        return self.outputs
+
     @abstractmethod
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Outputs by name, from what comes in. Called at initialize; also sizes the state."""
 
     @abstractmethod
-    def process(self, chunk: Chunk, name: str) -> Emitted | Mapping[str, Emitted]:
+    def process(self, chunk: Chunk, name: str) -> Made:
         """Process one chunk of input ``name``; must not depend on how the stream is cut into chunks.
 
         An array as long as the chunk takes the chunk's place in time; anything else is a `Chunk` that
-        says its own. Never write into ``chunk.data``: other readers share it.
+        says its own, or several in order. A chunk without samples tells that all before it is lost.
+        Never write into ``chunk.data``: other readers share it.
         """
 
+    def gap(self, gap: Gap, name: str) -> Made:
+        """Take note that samples of input ``name`` will never arrive; called in the stream's order.
+
+        Does what `at_gap` says. What was held back is given now, or never.
+        """
+        if self.at_gap == "reset":
+            self.reset()
+        return None
+
+    def finish(self, name: str) -> Made:
+        """Give what was held back of input ``name``: an epoch of it is over. Forgets it all by default.
+
+        Called when the node stops, for one input after the other, and where a new epoch begins.
+        """
+        self.reset()
+        return None
+
     def reset(self) -> None:
-        """Forget the past. Called at start, at a new epoch and, where `at_gap` says so, at a gap."""
+        """Forget the past. Called at start; by `finish`; and by `gap` where `at_gap` says so."""
 
 
 class Sink(Component):

@@ -23,6 +23,10 @@ BUILT_IN = {
     "SimulatedDevice": "pyacq_lab.testing.device",
     "SosFilter": "pyacq_lab.processing.sos",
     "MovingMean": "pyacq_lab.processing.mean",
+    "StreamConverter": "pyacq_lab.processing.converter",
+    "ChannelSplitter": "pyacq_lab.processing.splitter",
+    "ChunkResizer": "pyacq_lab.processing.resizer",
+    "StreamAligner": "pyacq_lab.processing.aligner",
     "Recorder": "pyacq_lab.recording.recorder",
 }
 """Module of each node type that comes with the package; imported when it is first used."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pyacq_lab.errors import LifecycleError, StreamMismatch
+from pyacq_lab.errors import ConfigurationError, LifecycleError, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.names import check_name
+from pyacq_lab.model.roles import Made, Transform
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.ports import InputPort
@@ -24,16 +25,29 @@ class TransformNode(ReadingNode[Transform]):
         self.inputs = {n: InputPort(n, context) for n in component_type.inputs}
         self._make_outputs(list(component_type.outputs))
         self._epochs: dict[str, int] = {}
+        self._has_begun = False
 
     def _configured(self, component: Transform) -> None:
-        pass  # what a transform needs to know of its inputs comes at initialize
+        inputs = self._port_names(component.input_names(), "input")
+        self._make_outputs(self._port_names(component.output_names(), "output"))
+        # Another mapping, not another content: whoever asks for the status meanwhile sees one or the other.
+        self.inputs = {n: self.inputs.get(n) or InputPort(n, self._context) for n in inputs}
+
+    def _port_names(self, names: Iterable[str], kind: str) -> list[str]:
+        found = [check_name(n, f"node's {kind}") for n in names]
+        if len(set(found)) != len(found) or not found:
+            raise ConfigurationError(
+                f"{self.component_type.__name__} with these settings has the {kind}s {found}: "
+                "wanted at least one, each name once"
+            )
+        return found
 
     def _initialized(self, specs: Mapping[str, StreamSpec]) -> None:
         described = self._checked(self._current().describe(specs))
         if set(described) != set(self.outputs):
             raise StreamMismatch(
                 f"{self.component_type.__name__}.describe gave outputs {sorted(described)}, "
-                f"but its class declares {sorted(self.outputs)}"
+                f"but with these settings it has {sorted(self.outputs)}"
             )
         for name, spec in described.items():
             # What waits for its readers at the top does so all the way down.
@@ -42,26 +56,34 @@ class TransformNode(ReadingNode[Transform]):
     def _open(self) -> None:
         self._current().reset()
         self._epochs.clear()
+        self._has_begun = False
         self._open_inputs()
 
     def _take(self, item: Chunk | Gap, name: str) -> None:
         transform = self._current()
         if self._epochs.get(name) != item.epoch:
             if name in self._epochs:
-                transform.reset()
+                self._emit(transform.finish(name))
             self._epochs[name] = item.epoch
-            self._begin(item.start)
+            if name == next(iter(self.inputs)):
+                self._begin(item.start)
         if isinstance(item, Gap):
-            if transform.at_gap == "reset":
-                transform.reset()
-            return
-        self._emit(transform.process(item, name), item)
+            self._emit(transform.gap(item, name))
+        else:
+            self._emit(transform.process(item, name), item)
+
+    def _catch_up(self) -> None:
+        super()._catch_up()
+        for name in self._epochs:
+            self._emit(self._current().finish(name))
 
     def _begin(self, first: int) -> None:
+        self._has_begun = True
         for output in self.outputs.values():
             output.begin(first)
 
-    def _emit(self, made: Any, chunk: Chunk) -> None:
+    def _emit(self, made: Made, place: Chunk | None = None) -> None:
+        """Write what the transform gave; a bare array takes ``place``."""
         if made is None:
             return
         if not isinstance(made, Mapping):
@@ -72,18 +94,34 @@ class TransformNode(ReadingNode[Transform]):
                 )
             made = {next(iter(self.outputs)): made}
         for name, part in made.items():
-            if part is not None:
-                self._write(name, part if isinstance(part, Chunk) else self._placed(np.asarray(part), chunk))
+            for chunk in self._chunks(part, place):
+                self._write(name, chunk)
 
-    def _placed(self, data: np.ndarray[Any, Any], chunk: Chunk) -> Chunk:
-        if len(data) != len(chunk):
+    def _chunks(self, part: Any, place: Chunk | None) -> Sequence[Chunk]:
+        if part is None:
+            return ()
+        if isinstance(part, Chunk):
+            return (part,)
+        if isinstance(part, list | tuple) and all(isinstance(p, Chunk) for p in part):
+            return part
+        return (self._placed(np.asarray(part), place),)
+
+    def _placed(self, data: np.ndarray[Any, Any], place: Chunk | None) -> Chunk:
+        if place is None:
             raise StreamMismatch(
-                f"{self.component_type.__name__}.process turned {len(chunk)} samples into {len(data)} "
+                f"{self.component_type.__name__} gave samples at a gap or at the end "
                 "without saying where they belong: give a Chunk with its own start"
             )
-        return chunk.with_data(data)
+        if len(data) != len(place):
+            raise StreamMismatch(
+                f"{self.component_type.__name__}.process turned {len(place)} samples into {len(data)} "
+                "without saying where they belong: give a Chunk with its own start"
+            )
+        return place.with_data(data)
 
     def _write(self, name: str, chunk: Chunk) -> None:
+        if not self._has_begun:  # by what another input than the first has brought
+            self._begin(chunk.start)
         output = self._output(name)
         lost = chunk.start - output.next_index
         if lost < 0:

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.model.chunk import Chunk
-from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.roles import Made, Transform
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.testing.checks import check, check_samples, is_same, random_cuts, random_samples
 from pyacq_lab.testing.clock import ManualClock
 
-Samples = dict[str, list[tuple[int, npt.NDArray[Any]]]]
-"""For each output, what came: absolute index of the first sample, samples."""
+Pieces = dict[str, list[Chunk]]
+"""For each output, what came."""
+
+Step = tuple[str, Chunk]
+"""A chunk for an input."""
+
+_BEGIN_NS = 1_700_000_000_000_000_000
+_ROUNDING_NS = 4
+
+
+class Collected:
+    """What a transform gave, and a copy of how it was when it was given."""
+
+    def __init__(self) -> None:
+        self.pieces: Pieces = {}
+        self._copies: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []
+
+    def add(self, pieces: Pieces) -> None:
+        """Take what one call gave."""
+        for output, chunks in pieces.items():
+            self.pieces.setdefault(output, []).extend(chunks)
+            self._copies.extend((chunk.data, chunk.data.copy()) for chunk in chunks)
+
+    def are_unchanged(self) -> bool:
+        """Whether all of it is still as it was."""
+        return all(is_same(data, copy) for data, copy in self._copies)
 
 
 class TransformContract:
     """Base of tests for a transform; subclass it and define `make`.
+
+    Where there are several inputs, their chunks come in any order; one input may be as far ahead of another
+    as the signals are long.
 
     Attributes
     ----------
@@ -48,7 +76,7 @@ class TransformContract:
 
     def inputs(self) -> Mapping[str, StreamSpec]:
         """Streams that it is tested on, for each of its inputs: by default 3 channels at 1 kHz."""
-        return {name: StreamSpec(shape=(-1, 3), sample_rate=1000.0) for name in self.make().inputs}
+        return {name: StreamSpec(shape=(-1, 3), sample_rate=1000.0) for name in self.make().input_names()}
 
     def signal(self, rng: np.random.Generator, spec: StreamSpec) -> npt.NDArray[Any]:
         """Make the samples it is tested on; by default noise."""
@@ -63,68 +91,96 @@ class TransformContract:
         return transform, outputs
 
     def test_describe_is_stable(self) -> None:
-        """The same inputs give the same outputs, and describing again starts afresh."""
+        """The same inputs give the same outputs, those that it names, and describing again starts afresh."""
         transform, outputs = self.ready()
-        check(bool(outputs), "describe() names no output")
+        names = list(transform.output_names())
+        check(
+            sorted(outputs) == sorted(names), f"describe() names the outputs {list(outputs)}; wanted {names}"
+        )
         check(dict(transform.describe(self.inputs())) == dict(outputs), "describe() changed its mind")
 
     def test_results_do_not_depend_on_the_cuts(self) -> None:
-        """However the stream is cut into chunks, empty ones among them, the samples are the same."""
-        for name, data in self._signals(seed=1).items():
-            whole = self._joined(self._run(self.ready()[0], name, [Chunk(0, data)]))
-            for trial in range(self.n_trials):
-                cuts = random_cuts(np.random.default_rng(trial), len(data))
-                parts = self._run(self.ready()[0], name, [Chunk(c.start, data[c]) for c in cuts])
-                self._compare(self._joined(parts), whole, f"cut into {cuts}")
+        """However the streams are cut into chunks, empty ones among them, the samples are the same."""
+        signals = self._signals(seed=1)
+        whole = self._joined(self._run(self.ready()[0], self._whole(signals), finish=True))
+        for trial in range(self.n_trials):
+            steps = self._cut(signals, seed=trial)
+            parts = self._run(self.ready()[0], steps, finish=True)
+            sizes = [(name, len(chunk)) for name, chunk in steps]
+            self._compare(self._joined(parts), whole, f"cut into {sizes}")
 
     def test_outputs_are_as_described(self) -> None:
         """Samples have the data type and shape announced, follow each other, and stay as they were given."""
-        for name, data in self._signals(seed=2).items():
-            transform, specs = self.ready()
-            cuts = random_cuts(np.random.default_rng(2), len(data))
-            kept: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []
-            for cut in cuts:
-                for output, pieces in self._run(transform, name, [Chunk(cut.start, data[cut])]).items():
-                    check(output in specs, f"process() gave {output!r}, which describe() does not name")
-                    for _, samples in pieces:
-                        check_samples(samples, specs[output], f"output {output!r}")
-                        kept.append((samples, samples.copy()))
-            for samples, copy in kept:
-                check(is_same(samples, copy), "process() wrote into what it had given before")
+        transform, specs = self.ready()
+        got = Collected()
+        for step in self._cut(self._signals(seed=2), seed=2):
+            got.add(self._run(transform, [step]))
+        got.add(self._finish(transform))
+        for output, chunks in got.pieces.items():
+            check(output in specs, f"process() gave {output!r}, which describe() does not name")
+            for chunk in chunks:
+                check_samples(chunk.data, specs[output], f"output {output!r}")
+        check(got.are_unchanged(), "process() wrote into what it had given before")
+
+    def test_times_follow_the_indices(self) -> None:
+        """The time of each chunk is that of its first sample, wherever the stream was cut."""
+        transform, specs = self.ready()
+        pieces = self._run(transform, self._cut(self._signals(seed=7), seed=7), finish=True)
+        for output, spec in specs.items():
+            chunks = [chunk for chunk in pieces.get(output, ()) if len(chunk)]
+            begins = [c.time_ns - round(c.start * 1e9 / spec.sample_rate) for c in chunks]
+            check(
+                not begins or max(begins) - min(begins) <= _ROUNDING_NS,
+                f"output {output!r}: by its chunks' times, sample 0 was at anything from "
+                f"{min(begins, default=0)} to {max(begins, default=0)} ns",
+            )
 
     def test_input_is_not_written_to(self) -> None:
         """Other readers share the chunk."""
-        for name, data in self._signals(seed=3).items():
-            before = data.copy()
-            transform, _ = self.ready()
-            self._run(transform, name, [Chunk(0, data)])  # raises ValueError where the array is read-only
-            check(is_same(data, before), "process() wrote into its input")
+        signals = self._signals(seed=3)
+        before = {name: data.copy() for name, data in signals.items()}
+        # Raises ValueError where the transform writes: the arrays are read-only.
+        self._run(self.ready()[0], self._whole(signals))
+        for name, data in signals.items():
+            check(is_same(data, before[name]), "process() wrote into its input")
 
     def test_reset_leaves_nothing_stale(self) -> None:
-        """After `reset`, as at start, a new epoch or a gap, results are those of a fresh transform."""
-        used, _ = self.ready()
-        first, second = self._signals(seed=4), self._signals(seed=5)
-        for name in first:
-            self._run(used, name, [Chunk(0, first[name])])
-            used.reset()
-            got = self._joined(self._run(used, name, [Chunk(0, second[name])]))
-            wanted = self._joined(self._run(self.ready()[0], name, [Chunk(0, second[name])]))
-            self._compare(got, wanted, "after reset()")
+        """After `reset`, as at start or at a gap, results are those of a fresh transform."""
+        self._check_fresh_after(lambda transform: transform.reset(), "reset()")
+
+    def test_finish_leaves_nothing_stale(self) -> None:
+        """After `finish`, as at a new epoch, results are those of a fresh transform."""
+        self._check_fresh_after(self._finish, "finish()")
 
     def test_it_goes_on_after_a_gap(self) -> None:
         """A chunk that does not follow the one before is placed where it belongs."""
-        for name, data in self._signals(seed=6).items():
-            transform, _ = self.ready()
-            n, start = len(data) // 2, 10 * len(data)
-            self._run(transform, name, [Chunk(0, data[:n])])
-            if transform.at_gap == "reset":
-                transform.reset()
-            for output, pieces in self._run(transform, name, [Chunk(start, data[n:])]).items():
-                for at, samples in pieces:
-                    check(
-                        not len(samples) or at >= start - self.n_samples,
-                        f"output {output!r}: samples after a gap up to {start} were placed at {at}",
-                    )
+        signals, starts = self._signals(seed=6), dict[str, int]()
+        transform, _ = self.ready()
+        halves = {name: len(data) // 2 for name, data in signals.items()}
+        steps = self._whole({name: data[: halves[name]] for name, data in signals.items()})
+        self._run(transform, steps)
+        for name, data in signals.items():
+            starts[name] = 10 * len(data)
+            self._collect(transform.gap(Gap(halves[name], starts[name]), name))
+        after = [(n, self._chunk(n, starts[n], data[halves[n] :])) for n, data in signals.items()]
+        start = min(starts.values())
+        for output, chunks in self._run(transform, after).items():
+            for chunk in chunks:
+                check(
+                    not len(chunk) or chunk.start >= start - self.n_samples,
+                    f"output {output!r}: samples after a gap up to {start} were placed at {chunk.start}",
+                )
+
+    def _check_fresh_after(self, clean: Callable[[Transform], object], what: str) -> None:
+        used, _ = self.ready()
+        second = self._whole(self._signals(seed=5))
+        self._run(used, self._whole(self._signals(seed=4)))
+        clean(used)
+        got = self._joined(self._run(used, second, finish=True))
+        wanted = self._joined(self._run(self.ready()[0], second, finish=True))
+        self._compare(got, wanted, f"after {what}")
+
+    # --- what goes in
 
     def _signals(self, seed: int) -> dict[str, npt.NDArray[Any]]:
         signals: dict[str, npt.NDArray[Any]] = {}
@@ -133,34 +189,70 @@ class TransformContract:
             signals[name].flags.writeable = False
         return signals
 
-    def _run(self, transform: Transform, name: str, chunks: list[Chunk]) -> Samples:
-        only = next(iter(self.make().describe(self.inputs())))
-        got: Samples = {}
-        for chunk in chunks:
-            emitted: Any = transform.process(chunk, name)
-            if not isinstance(emitted, Mapping):
-                emitted = {only: emitted}
-            for output, value in emitted.items():
-                if value is None:
-                    continue
-                if not isinstance(value, Chunk):
-                    check(
-                        len(value) == len(chunk),
-                        f"{len(value)} samples for a chunk of {len(chunk)}: a Chunk must say their place",
-                    )
-                    value = chunk.with_data(value)
-                got.setdefault(output, []).append((value.start, value.data))
-        return got
+    def _chunk(self, name: str, start: int, data: npt.NDArray[Any]) -> Chunk:
+        return Chunk(start, data, _BEGIN_NS + round(start * 1e9 / self.inputs()[name].sample_rate), 1000)
+
+    def _whole(self, signals: Mapping[str, npt.NDArray[Any]]) -> list[Step]:
+        return [(name, self._chunk(name, 0, data)) for name, data in signals.items()]
+
+    def _cut(self, signals: Mapping[str, npt.NDArray[Any]], seed: int) -> list[Step]:
+        """Cut each signal, and mix their chunks: each keeps its own order."""
+        rng = np.random.default_rng(seed)
+        waiting = {
+            name: deque(self._chunk(name, c.start, data[c]) for c in random_cuts(rng, len(data)))
+            for name, data in signals.items()
+        }
+        turns = rng.permutation([name for name, chunks in waiting.items() for _ in chunks])
+        return [(str(name), waiting[str(name)].popleft()) for name in turns]
+
+    # --- what comes out
+
+    def _run(self, transform: Transform, steps: list[Step], finish: bool = False) -> Pieces:
+        got = Collected()
+        for name, chunk in steps:
+            got.add(self._collect(transform.process(chunk, name), chunk))
+        if finish:
+            got.add(self._finish(transform))
+        return got.pieces
+
+    def _finish(self, transform: Transform) -> Pieces:
+        got = Collected()
+        for name in transform.input_names():
+            got.add(self._collect(transform.finish(name)))
+        return got.pieces
+
+    def _collect(self, made: Made, place: Chunk | None = None) -> Pieces:
+        by_output: Mapping[str, Any] = (
+            made if isinstance(made, Mapping) else {self.make().output_names()[0]: made}
+        )
+        pieces: Pieces = {}
+        for output, value in by_output.items():
+            if value is None:
+                continue
+            if isinstance(value, Chunk):
+                value = (value,)
+            elif not (isinstance(value, list | tuple) and all(isinstance(c, Chunk) for c in value)):
+                check(
+                    place is not None and len(value) == len(place),
+                    f"{len(value)} samples for {'a gap or the end' if place is None else 'a chunk'} "
+                    f"of {0 if place is None else len(place)}: a Chunk must say their place",
+                )
+                value = (place.with_data(np.asarray(value)),) if place is not None else ()
+            pieces[output] = list(value)
+        return pieces
 
     @staticmethod
-    def _joined(samples: Samples) -> dict[str, tuple[int, npt.NDArray[Any]]]:
+    def _joined(pieces: Pieces) -> dict[str, tuple[int, npt.NDArray[Any]]]:
         joined: dict[str, tuple[int, npt.NDArray[Any]]] = {}
-        for output, pieces in samples.items():
-            filled = [(at, data) for at, data in pieces if len(data)]
-            for (at, data), (after, _) in pairwise(filled):
-                check(at + len(data) == after, f"output {output!r}: {after} does not follow {at + len(data)}")
+        for output, chunks in pieces.items():
+            filled = [chunk for chunk in chunks if len(chunk)]
+            for before, after in pairwise(filled):
+                check(
+                    before.stop == after.start,
+                    f"output {output!r}: {after.start} does not follow {before.stop}",
+                )
             if filled:
-                joined[output] = filled[0][0], np.concatenate([data for _, data in filled])
+                joined[output] = filled[0].start, np.concatenate([chunk.data for chunk in filled])
         return joined
 
     def _compare(
@@ -176,5 +268,7 @@ class TransformContract:
             )
             if self.rtol:
                 np.testing.assert_allclose(got[output][1], data, rtol=self.rtol, err_msg=where)
+            elif data.dtype.names:
+                check(is_same(got[output][1], data), f"{where}: output {output!r} has other samples")
             else:
                 np.testing.assert_array_equal(got[output][1], data, err_msg=where)

@@ -16,9 +16,7 @@ from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.registry import BUILT_IN, Registry
-from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.logs import current_node
 
 
@@ -95,27 +93,8 @@ class Keeper(Sink):
 
 
 @pytest.fixture
-def make(server, client):
-    registry = Registry()
-    for kind in (Counter, Doubler, Keeper):
-        registry.register(kind)
-    allow = client.keys.public.__eq__
-    context = NodeContext(
-        reactor=server.reactor,
-        server_keys=server.keys,
-        client_keys=client.keys,
-        allow=allow,
-        clock=SystemClock(),
-    )
-    nodes = []
-
-    def make(kind: str, name: str):
-        nodes.append(registry.make(kind, name, context))
-        return nodes[-1]
-
-    yield make
-    for node in nodes:
-        node.close()
+def make(make_nodes):
+    return make_nodes(Counter, Doubler, Keeper)
 
 
 @pytest.fixture

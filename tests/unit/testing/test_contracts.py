@@ -192,6 +192,45 @@ class LosesSamples(Gain):
         return chunk.data[1:]
 
 
+class ForgetsItsTime(Gain):
+    def process(self, chunk, name):
+        return Chunk(chunk.start, chunk.data * 2.0)
+
+
+class HoldsTheEnd(Gain):
+    """Holds the last sample back until the next one comes, or none does."""
+
+    def describe(self, inputs):
+        self.reset()
+        return super().describe(inputs)
+
+    def reset(self):
+        self.held = Chunk(0, np.empty((0, 3)))
+
+    def process(self, chunk, name):
+        if not len(chunk):
+            return None
+        held, n = self.held, len(chunk) - 1
+        self.held = Chunk(chunk.start + n, chunk.data[n:].copy(), chunk.time_ns + n * 10**6)
+        return [held, Chunk(chunk.start, chunk.data[:n], chunk.time_ns)]
+
+    def finish(self, name):
+        held = self.held
+        self.reset()
+        return held
+
+
+class StaleAfterTheEnd(HoldsTheEnd):
+    def finish(self, name):
+        self.reset()
+        self.held = Chunk(0, np.zeros((1, 3)))
+
+
+class NamesAnotherOutput(Gain):
+    def output_names(self):
+        return ("other",)
+
+
 @pytest.mark.parametrize(
     ("transform", "test"),
     [
@@ -202,6 +241,9 @@ class LosesSamples(Gain):
         (ChangesType, "test_outputs_are_as_described"),
         (ForgetsItsPlace, "test_it_goes_on_after_a_gap"),
         (LosesSamples, "test_results_do_not_depend_on_the_cuts"),
+        (ForgetsItsTime, "test_times_follow_the_indices"),
+        (StaleAfterTheEnd, "test_finish_leaves_nothing_stale"),
+        (NamesAnotherOutput, "test_describe_is_stable"),
     ],
 )
 def test_faults_of_transforms_are_found(transform, test):
@@ -216,6 +258,60 @@ def test_faults_of_transforms_are_found(transform, test):
     contract = Contract()
     contract.transform_type = transform
     assert any(failure.startswith(test) for failure in failures(contract))
+
+
+def test_what_is_held_back_counts_when_it_is_given_at_the_end():
+    class Contract(TransformContract):
+        def make(self):
+            return HoldsTheEnd(Settings())
+
+    assert not failures(Contract())
+
+
+class Sum(Transform):
+    """Adds two streams, sample by sample, whichever comes first."""
+
+    inputs = ("a", "b")
+
+    def describe(self, inputs):
+        self.reset()
+        return {"out": inputs["a"]}
+
+    def reset(self):
+        self.held = {"a": np.empty((0, 3)), "b": np.empty((0, 3))}
+        self.at = None
+
+    def process(self, chunk, name):
+        if self.at is None:
+            self.at, self.begin_ns = chunk.start, chunk.time_ns - chunk.start * 10**6
+        self.held[name] = np.concatenate([self.held[name], chunk.data])
+        n = min(map(len, self.held.values()))
+        made = Chunk(self.at, self.held["a"][:n] + self.held["b"][:n], self.begin_ns + self.at * 10**6)
+        self.held = {name: data[n:] for name, data in self.held.items()}
+        self.at += n
+        return {"out": made}
+
+
+class SumOfWhatIsThere(Sum):
+    def process(self, chunk, name):
+        made = super().process(chunk, name)["out"]
+        return made.with_data(made.data + self.held["a"].sum())
+
+
+def test_several_inputs_come_in_any_order():
+    class Contract(TransformContract):
+        n_trials = 3
+        n_samples = 200
+        transform_type = Sum
+
+        def make(self):
+            return self.transform_type(Settings())
+
+    assert not failures(Contract())
+    contract = Contract()
+    contract.transform_type = SumOfWhatIsThere
+    (found,) = failures(contract)
+    assert found.startswith("test_results_do_not_depend_on_the_cuts")
 
 
 def test_results_may_be_allowed_a_tolerance():

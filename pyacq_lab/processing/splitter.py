@@ -1,0 +1,83 @@
+"""One stream to many: each output carries some of the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, StrictInt, StrictStr
+
+from pyacq_lab.errors import StreamMismatch
+from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.processing.selection import find_channels, select_channels
+from pyacq_lab.processing.spans import nothing_after
+
+Selection = Annotated[tuple[StrictInt | StrictStr, ...], Field(min_length=1)]
+
+
+class ChannelSplitterSettings(Settings):
+    """Settings of `ChannelSplitter`."""
+
+    outputs: dict[str, Selection] = Field(
+        min_length=1,
+        description="for each output, by its name, the channels it carries, in order: names, indices "
+        "(negative ones from the end) and slices as text, such as {'left': ['C3', 'F3'], 'rest': ['4:']}",
+    )
+
+
+class ChannelSplitter(Transform):
+    """Sends selected channels to any number of outputs.
+
+    One input `in` of channels of any data type; the outputs that the settings name. A channel may go to
+    several outputs, or to none. What the stream's spec says of a channel stays with it: name, units, scale
+    and offset. So do data type, indices, gaps and times.
+    """
+
+    settings_type = ChannelSplitterSettings
+    settings: ChannelSplitterSettings
+    at_gap = "hold"
+
+    def __init__(self, settings: ChannelSplitterSettings) -> None:
+        super().__init__(settings)
+        self._columns: dict[str, slice | list[int]] = {}
+        self._specs: dict[str, StreamSpec] = {}
+
+    def output_names(self) -> tuple[str, ...]:
+        """Names that the settings give."""
+        return tuple(self.settings.outputs)
+
+    def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
+        """Find the channels."""
+        spec = inputs["in"]
+        if len(spec.shape) != 2 or spec.streamtype not in ("analogsignal", "digitalsignal"):
+            raise StreamMismatch(
+                "ChannelSplitter takes an analogsignal or digitalsignal, shape (-1, n_channels); "
+                f"came: {spec.streamtype}, shape {spec.shape}"
+            )
+        found = {
+            name: find_channels(spec, wanted, f"output {name!r}")
+            for name, wanted in self.settings.outputs.items()
+        }
+        self._columns = {name: _as_slice(indices) for name, indices in found.items()}
+        self._specs = {name: select_channels(spec, indices) for name, indices in found.items()}
+        return dict(self._specs)
+
+    def process(self, chunk: Chunk, name: str) -> Mapping[str, Chunk]:
+        """Give each output its columns; views where they lie evenly."""
+        return {output: chunk.with_data(chunk.data[:, at]) for output, at in self._columns.items()}
+
+    def gap(self, gap: Gap, name: str) -> Mapping[str, Chunk]:
+        """Tell all outputs."""
+        return {output: nothing_after(gap, spec) for output, spec in self._specs.items()}
+
+
+def _as_slice(indices: list[int]) -> slice | list[int]:
+    """The same columns as a slice, which numpy takes without a copy, where that can say it."""
+    step = indices[1] - indices[0] if len(indices) > 1 else 1
+    stop = indices[-1] + (1 if step > 0 else -1)
+    if indices != list(range(indices[0], stop, step)):
+        return indices
+    return slice(indices[0], None if stop < 0 else stop, step)
