@@ -59,11 +59,11 @@ def format_record(record: LogRecord, *, colour: bool = False, date: bool = False
 
 
 class LogPrinter:
-    """Print records to a text stream, coloured where it is a terminal."""
+    """Print records to a text stream, coloured or not; coloured where it is a terminal unless given."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool | None = None) -> None:
         self._stream = stream
-        self._colour = stream.isatty()
+        self._colour = stream.isatty() if colour is None else colour
 
     def __call__(self, records: Sequence[LogRecord]) -> None:
         """Print records, at once."""

@@ -10,7 +10,7 @@ import ipywidgets
 
 from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logformat import format_record
-from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 
@@ -19,15 +19,15 @@ _FIRST_KEEP_S = 3.0
 
 
 class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """Newest records of a log server as coloured text.
+    """Newest records of a log as coloured text.
 
     The text is replaced a few times a second, never appended to: appending to an output area costs more
     with every line that is there. What a saved notebook holds beside the live view is at most 30 s old.
 
     Parameters
     ----------
-    server : LogServer
-        Whose records are shown.
+    server : LogSource
+        Whose records are shown: a log server, or the mirror of one.
     level : int or str
         Lowest level shown, by number or name.
     source, contains : str
@@ -48,7 +48,7 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
 
     def __init__(
         self,
-        server: LogServer,
+        server: LogSource,
         *,
         level: int | str = 0,
         source: str = "",
@@ -62,8 +62,9 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
         self._n_records = n_records
         self._keep_lock = threading.Lock()
         self._next_keep = _FIRST_KEEP_S
-        self._show(())
+        self._show_lock = threading.Lock()  # an older text must not come after a newer one
         self._unsubscribe = server.subscribe(self._show, interval=0.4)
+        self._show(())
 
     def close(self) -> None:
         """Stop being fed and leave the page; the text as it is now stays in the notebook."""
@@ -92,8 +93,9 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
         return lines or f"the last {self._n_records} log records of all processes will be shown here"
 
     def _show(self, _records: Sequence[LogRecord]) -> None:
-        text = self._text(colour=True) + "\n"
-        self.outputs: Any = ({"output_type": "stream", "name": "stdout", "text": text},)
+        with self._show_lock:
+            text = self._text(colour=True) + "\n"
+            self.outputs: Any = ({"output_type": "stream", "name": "stdout", "text": text},)
         with self._keep_lock:
             if self._display_id and self._live and self._timer is None:
                 self._timer = threading.Timer(self._next_keep, self._keep)

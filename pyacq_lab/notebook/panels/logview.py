@@ -17,7 +17,7 @@ from pyacq_lab.manager.logfilter import LogFilter, level_number
 from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
 from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logrecords import LogRecords
-from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.logselection import LogSelection
@@ -42,15 +42,15 @@ class _Level(traitlets.Int):
 
 
 class LogView(Keepsake, anywidget.AnyWidget):
-    """Live view of a log server's records, with filters, pause and the full text of each.
+    """Live view of a log's records, with filters, pause and the full text of each.
 
-    It is fed by the server's thread, so it lives while a cell runs. The page holds only the rows around
-    those in sight and asks for others; after a reload it asks again.
+    It is fed by the log server's thread, or its mirror's, so it lives while a cell runs. The page holds only
+    the rows around those in sight and asks for others; after a reload it asks again.
 
     Parameters
     ----------
-    server : LogServer
-        Whose records are shown.
+    server : LogSource
+        Whose records are shown: a log server, or the mirror of one.
     level : int or str
         Lowest level shown, by number or name. Can be set later too, as can the next two.
     source, contains : str
@@ -80,7 +80,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def __init__(
         self,
-        server: LogServer,
+        server: LogSource,
         *,
         level: int | str = 0,
         source: str = "",
