@@ -93,7 +93,8 @@ class LogView(Keepsake, anywidget.AnyWidget):
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
         self._heard_page = False
-        self._version = 0
+        self._version = 0  # of the selection, and of the filters that it was made for
+        self._filters = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
         self.observe(self._filter_changed, names=["level", "source", "contains", "process"])
@@ -149,9 +150,14 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def _filter_changed(self, _change: Any) -> None:
         with self._lock:
-            self._version += 1
-            self._selection = self._select()
-            self._send_newest()
+            self._filters = version = self._filters + 1
+        selection = self._select()  # a long search: meanwhile the page is fed as before, and nobody waits
+        with self._lock:
+            if version == self._filters:  # else they have changed again
+                self._version = version
+                self._selection = selection
+                selection.refresh()
+                self._send_newest()
 
     def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Answer a page; called by the kernel's shell or comm thread."""

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus
 from pyacq_lab.notebook.panels.logoutput import LogOutput
@@ -86,6 +87,58 @@ def test_filters_are_set_from_either_side(server, view, page, until):
 
     with pytest.raises(ConfigurationError, match="LOUD"):
         view.level = "LOUD"
+
+
+@pytest.fixture
+def slow_search(monkeypatch):
+    """Searches for the word "slow" begin, and wait until they may go on."""
+    begun, go_on = threading.Event(), threading.Event()
+    matches = LogFilter.matches
+
+    def wait(wanted, record):
+        if wanted.contains == "slow":
+            begun.set()
+            assert go_on.wait(30)
+        return matches(wanted, record)
+
+    monkeypatch.setattr(LogFilter, "matches", wait)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_a_long_search_holds_up_neither_the_log_nor_the_page(server, view, page, until, slow_search):
+    begun, go_on = slow_search
+    server.say("slow snail")
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="hello")
+    search = threading.Thread(target=setattr, args=(view, "contains", "slow"))
+    search.start()
+    assert begun.wait(30)
+    server.say("said meanwhile")
+    until(lambda: texts(sent[-1]) == ["said meanwhile"])
+    say(view, type="rows", start=0, stop=1)
+    assert (texts(sent[-1]), sent[-1]["version"]) == (["slow snail"], 0)
+
+    go_on.set()
+    search.join()
+    assert (texts(sent[-1]), sent[-1]["version"]) == (["slow snail"], 1)
+
+
+def test_of_two_searches_the_later_one_counts(server, view, page, until, slow_search):
+    begun, go_on = slow_search
+    server.say("slow snail")
+    server.say("fast hare")
+    until(lambda: server.store.stop == 2)
+    sent = page(view)
+    search = threading.Thread(target=setattr, args=(view, "contains", "slow"))
+    search.start()
+    assert begun.wait(30)
+    view.contains = "fast"
+    go_on.set()
+    search.join()
+    assert [texts(message) for message in sent] == [["fast hare"]]
+    assert [record.message for record in view.records()] == ["fast hare"]
 
 
 def test_one_process_is_shown_by_its_whole_name(server, page, until):
