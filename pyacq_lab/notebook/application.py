@@ -23,8 +23,8 @@ Logs = Literal["auto", "show", "print", "off"]
 _lock = threading.Lock()
 _current: NotebookManager | NotebookManagerProxy | None = None
 
-_TAIL = 12  # records below the cell that makes the manager
-_TAIL_HEIGHT = "16em"
+_TAIL = {"n_records": 12, "traceback_lines": 4, "max_height": "16em"}
+"""What is shown below the cell that makes the manager."""
 
 
 class _Shown:
@@ -82,7 +82,7 @@ class _Shown:
             from IPython.display import display
 
             if self._tail is None or self._tail.comm is None:
-                self._tail = self.log_output(n_records=_TAIL, max_height=_TAIL_HEIGHT)
+                self._tail = self.log_output(**_TAIL)
             display(self._tail)
 
     def _print_log(self, on: bool) -> None:

@@ -176,3 +176,20 @@ def test_a_record_is_copied_where_the_page_has_no_clipboard(page: Page, clipboar
     page.evaluate("() => document.body.append(document.createElement('textarea'))")
     page.locator("textarea").press("Control+v")
     assert page.locator("textarea").input_value() == "all of it\nand more"
+
+
+def test_a_list_that_had_no_size_for_a_moment_is_drawn_in_full(page: Page) -> None:
+    page.evaluate("() => window.tell('tail', 0, 40)")
+    page.wait_for_function(IN_SIGHT, arg="frame 39")
+    page.evaluate(
+        """async () => {
+        // As while a theme is changed: no size when it draws, and the same as before when somebody looks.
+        requestAnimationFrame(() => { document.body.style.display = "none"; });
+        window.tell("tail", 40, 60);
+        requestAnimationFrame(() => { document.body.style.display = ""; });
+    }"""
+    )
+    page.wait_for_function(IN_SIGHT, arg="frame 59")
+    drawn = page.locator(".pq-row")
+    page.wait_for_function("() => document.querySelectorAll('.pq-row').length === 20")
+    assert "frame 59" in drawn.last.inner_text()

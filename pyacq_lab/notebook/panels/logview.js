@@ -120,6 +120,12 @@ function render({ model, el }) {
 
   function draw() {
     scheduled = false;
+    clearTimeout(timers.size);
+    if (list.clientHeight === 0) {
+      // Out of sight, or between two themes, when the observer below may never see that it had no size.
+      timers.size = setTimeout(schedule, 500);
+      return;
+    }
     space.style.height = `${(stop - start) * ROW}px`;
     if (following) list.scrollTop = list.scrollHeight;
     first = start + Math.max(0, Math.floor(list.scrollTop / ROW) - OVERSCAN);

@@ -14,7 +14,7 @@ import msgspec
 import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
-from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
+from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label, shown
 from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logsource import LogSource
@@ -199,6 +199,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
         for record in self._server.store.read(index, index + 1):
             # Every field by its name, so that one that a later version adds is seen as well.
             fields = {"time": format_time(record, date=True), **msgspec.to_builtins(record)}
+            fields |= {name: shown(fields[name]) for name in ("message", "traceback")}
             text = format_record(record, date=True)
             self.send({"type": "record", "index": index, "fields": fields, "text": text})
 
@@ -217,6 +218,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
 def _row(position: int, index: int, record: LogRecord) -> list[Any]:
     """What a page needs to draw one row."""
     first, _, rest = record.message.partition("\n")
+    first = first.rstrip("\r")
     return [
         position,
         index,
@@ -224,8 +226,8 @@ def _row(position: int, index: int, record: LogRecord) -> list[Any]:
         record_tone(record),
         label(record),
         format_origin(record),
-        record.logger,
-        first[:_TEXT_IN_ROW],
+        shown(record.logger),
+        shown(first[:_TEXT_IN_ROW]),
         bool(rest or record.traceback or len(first) > _TEXT_IN_ROW),
         record.late,
         record.lost,

@@ -255,6 +255,37 @@ def test_the_plain_output_shows_the_tail(server, until):
     assert [line[-1] for line in only["text"].splitlines()] == ["7", "8", "9"]
 
 
+def test_the_plain_output_is_bounded_whatever_is_said(server, until):
+    output = LogOutput(server, n_records=50, max_height="16em")
+    for i in range(50):
+        server.say(f"begin {i} " + "x" * 20_000, traceback="y\n" * 1000 + f"end {i}\n")
+    until(lambda: "end 49" in output.outputs[0]["text"])
+    text = output.outputs[0]["text"]
+    output.close()
+
+    assert len(text) < 40_000
+    assert "begin 49" in text
+    assert "18,009 more characters" in text
+    assert text.count("    y\n    y\n") > 0
+    assert "\n    … 971 more lines\n    y\n" in text
+    assert "begin 0 " not in text
+
+
+def test_rows_and_details_show_no_control_characters(server, view, page, until):
+    server.say("\x1b[31mred\x1b[0m\x07\r\nmore\x00", traceback="\x1b[1mbold", logger="\x08")
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="hello")
+    say(view, type="record", index=0)
+    row, detail = sent[0]["rows"][0], sent[1]["fields"]
+
+    assert (row[6], row[7]) == ("\\x08", "red\\x07")
+    assert (detail["message"], detail["traceback"]) == ("red\\x07\nmore\\x00", "bold")
+    assert "\x1b" not in sent[1]["text"]
+    data, _ = view._repr_mimebundle_()
+    assert "red\\x07\nmore\\x00" in data["text/html"]
+
+
 class Rig:
     """What a panel asks for its status."""
 
