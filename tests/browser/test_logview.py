@@ -222,3 +222,26 @@ def test_a_dead_process_says_how_it_ended_and_what_it_said(
     page.page.locator(".pq-log-bar button").click()
     page.page.locator(".pq-log").wait_for(state="detached")
     assert page.errors() == page.complaints == []
+
+
+def test_views_of_a_kernel_that_was_killed_say_so(
+    lab_server: LabServer, open_notebook: Callable[[str], LabPage]
+) -> None:
+    cells = [
+        "import logging, os, signal\nimport pyacq_lab\nmanager = pyacq_lab.create_manager(logs='off')",
+        "logging.getLogger('bench').warning('before')\nmanager.log_view()",
+        "manager.panel()",
+    ]
+    write_notebook(lab_server.root / "killed.ipynb", cells)
+    page = open_notebook("killed.ipynb")
+    page.run_all()
+    page.wait_for(IN_SIGHT, 20, "before")
+    page.page.evaluate(
+        "() => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".requestExecute({ code: 'os.kill(os.getpid(), signal.SIGKILL)' })"
+    )
+    for view in (".pq-log", ".pq-manager"):
+        page.page.locator(f"{view} .pq-badge", has_text="no answer: the kernel is busy or gone").wait_for()
+    page.page.locator(".jp-Dialog button").click()
+    assert page.page.evaluate(IN_SIGHT, "before")
+    assert page.complaints == []

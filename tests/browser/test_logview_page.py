@@ -193,3 +193,21 @@ def test_a_list_that_had_no_size_for_a_moment_is_drawn_in_full(page: Page) -> No
     drawn = page.locator(".pq-row")
     page.wait_for_function("() => document.querySelectorAll('.pq-row').length === 20")
     assert "frame 59" in drawn.last.inner_text()
+
+
+def test_a_kernel_that_is_gone_is_told_and_what_is_there_stays(page: Page) -> None:
+    page.evaluate("() => window.tell('tail', 0, 40)")
+    page.wait_for_function(IN_SIGHT, arg="frame 39")
+    note = page.locator(".pq-badge", has_text="no answer: the kernel is busy or gone")
+    assert not note.is_visible()
+    page.locator(".pq-row", has_text="frame 39").click()  # nobody answers
+    note.wait_for()
+    page.evaluate("() => window.tell('tail', 40, 41)")
+    note.wait_for(state="hidden")
+    page.evaluate("() => { window.model.send = () => { throw new Error('Cannot send'); }; }")
+    page.evaluate("() => window.listeners.get('comm_live_update')()")
+    note.wait_for()
+    page.locator(".pq-row", has_text="frame 39").click()
+    page.get_by_label("text to find").fill("x")
+    assert page.evaluate(IN_SIGHT, "frame 39")
+    page.evaluate("() => window.end()")

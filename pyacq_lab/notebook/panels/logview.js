@@ -3,6 +3,7 @@
 const ROW = 20; // CSS pixels
 const OVERSCAN = 10; // rows drawn above and below those in sight
 const KEEP = 4000; // rows kept in the page
+const SILENCE = 5000; // ms without an answer
 const LEVELS = [[0, "all levels"], [10, "debug and up"], [20, "info and up"], [30, "warnings and up"], [40, "errors"]];
 
 function element(tag, className, text) {
@@ -102,8 +103,26 @@ function render({ model, el }) {
 
   function changeFilter(name, value) {
     clearTimeout(timers[name]);
-    timers[name] = setTimeout(() => { model.set(name, value); model.save_changes(); }, 200);
+    timers[name] = setTimeout(() => {
+      model.set(name, value);
+      hoping(() => model.save_changes());
+    }, 200);
   }
+
+  // Where the kernel has died, sending fails, or nobody answers: what is here stays, and is called what it is.
+  function hoping(send) {
+    clearTimeout(timers.answer);
+    try { send(); } catch { silent(); return; }
+    timers.answer = setTimeout(silent, SILENCE);
+  }
+
+  function silent() {
+    tell("no answer: the kernel is busy or gone", "bad", "What is listed is what had come until now");
+    clearTimeout(timers.note);
+    note.dataset.silent = "1";
+  }
+
+  const greet = () => hoping(() => model.send({ type: "hello" }));
 
   function setFollowing(on) {
     following = on;
@@ -194,7 +213,7 @@ function render({ model, el }) {
     if (row === undefined) return;
     cursor = position;
     open = row[1];
-    model.send({ type: "record", index: open });
+    hoping(() => model.send({ type: "record", index: open }));
     schedule();
   }
 
@@ -214,7 +233,8 @@ function render({ model, el }) {
   function ask(from, to) {
     if (Date.now() - asked < 2000) return;
     asked = Date.now();
-    model.send({ type: "rows", start: Math.max(start, from - 50), stop: Math.min(stop, to + 50) });
+    const around = { start: Math.max(start, from - 50), stop: Math.min(stop, to + 50) };
+    hoping(() => model.send({ type: "rows", ...around }));
     clearTimeout(timers.again);
     timers.again = setTimeout(schedule, 2100);
   }
@@ -229,6 +249,8 @@ function render({ model, el }) {
   }
 
   function heard(message) {
+    clearTimeout(timers.answer);
+    if (note.dataset.silent) { note.hidden = true; delete note.dataset.silent; }
     if (message.type === "exported") { tell(message.text, message.ok ? "good" : "bad", message.title); return; }
     if (message.type === "record") { if (message.index === open) showDetail(message); return; }
     const filtered = message.version !== version;
@@ -286,6 +308,7 @@ function render({ model, el }) {
 
   function tell(text, tone, title = "") {
     note.hidden = false;
+    delete note.dataset.silent;
     note.className = `pq-badge pq-${tone}`;
     note.textContent = text;
     note.title = title;
@@ -303,9 +326,9 @@ function render({ model, el }) {
   source.addEventListener("input", () => changeFilter("source", source.value));
   contains.addEventListener("input", () => changeFilter("contains", contains.value));
   save.addEventListener("change", () => {
-    model.send({ type: "export", suffix: save.value });
-    save.value = "";
     tell("exporting …", "info");
+    hoping(() => model.send({ type: "export", suffix: save.value }));
+    save.value = "";
   });
   follow.addEventListener("click", () => setFollowing(!following));
   // A person scrolls by wheel, keys, touch or the bar; our own scrolling in draw() ends at the bottom.
@@ -349,7 +372,8 @@ function render({ model, el }) {
   for (const name of ["level", "source", "contains", "process", "height"]) model.on(`change:${name}`, showFilters);
   showFilters();
   setFollowing(true);
-  model.send({ type: "hello" });
+  model.on("comm_live_update", greet); // the connection to the kernel was lost, or is back
+  greet();
 
   return () => {
     cancelAnimationFrame(frame);
@@ -357,6 +381,7 @@ function render({ model, el }) {
     resized.disconnect();
     window.removeEventListener("keydown", claim, true);
     model.off("msg:custom", heard);
+    model.off("comm_live_update", greet);
     for (const name of ["level", "source", "contains", "process", "height"]) model.off(`change:${name}`, showFilters);
   };
 }

@@ -28,6 +28,7 @@ _ROWS_PER_PUSH = 40
 _ROWS_PER_ANSWER = 400
 _TEXT_IN_ROW = 300  # characters of a message shown in its row
 _TAIL = 50  # records in a saved notebook
+_GONE = "this record has made room in memory for newer ones"
 _EXPORTS = (".jsonl", ".csv", ".txt")
 
 _HERE = Path(__file__).parent
@@ -196,7 +197,10 @@ class LogView(Keepsake, anywidget.AnyWidget):
         )
 
     def _send_record(self, index: int) -> None:
-        for record in self._server.store.read(index, index + 1):
+        records = self._server.store.read(index, index + 1)
+        if not records:
+            self.send({"type": "record", "index": index, "fields": {"message": _GONE}, "text": _GONE})
+        for record in records:
             # Every field by its name, so that one that a later version adds is seen as well.
             fields = {"time": format_time(record, date=True), **msgspec.to_builtins(record)}
             fields |= {name: shown(fields[name]) for name in ("message", "traceback")}

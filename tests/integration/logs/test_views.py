@@ -214,8 +214,9 @@ def test_a_click_gets_the_whole_record(server, view, page, until):
     assert "second" in sent[-1]["text"]
     assert "all of it" in sent[-1]["text"]
     assert sent[-1]["fields"]["host"] == "lab"
-    say(view, type="record", index=10**6)  # gone: no answer, no error
     say(view, type="of another version")
+    say(view, type="record", index=10**6)
+    assert "made room" in sent[-1]["fields"]["message"]
 
 
 def test_without_widgets_the_tail_is_shown(server, view, until):
