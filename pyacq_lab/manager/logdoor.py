@@ -22,7 +22,7 @@ LogPiece = tuple[int, int, bytes]
 
 
 class LogDoor:
-    """Gives the records of a log server away in pieces, and prints them on this process's standard error.
+    """A log server for another process: hears it, gives it the records in pieces, prints them for it.
 
     Parameters
     ----------
@@ -45,8 +45,12 @@ class LogDoor:
                 return first, store.stop, encoded
             n = max(1, n // 8)
 
+    def hear(self, endpoint: str, public_key: str, source: str) -> None:
+        """Listen to a process; as `LogServer.connect`."""
+        self._server.connect(endpoint, public_key, source)
+
     def print_log(self, on: bool, colour: bool = False) -> None:
-        """Print records from now on, or no more."""
+        """Print records on this process's standard error from now on, or no more."""
         if on and self._end_printing is None:
             self._end_printing = self._server.subscribe(LogPrinter(sys.stderr, colour=colour))
         elif not on and self._end_printing is not None:

@@ -18,6 +18,7 @@ from pyacq_lab.manager.logformat import LogPrinter
 from pyacq_lab.manager.logmirror import LogMirror
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.manager import check_lease
+from pyacq_lab.manager.ownlog import OwnLog
 from pyacq_lab.manager.program import Bootstrap, Report
 from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
@@ -37,7 +38,7 @@ class ManagerProxy(RemoteObject):
 
     It has the public methods and attributes of `Manager`. What those return comes by value where it can
     travel, else as a handle. What the manager prints (its log) comes out of this process's standard error.
-    Views of its log are fed by `log_mirror`.
+    Views of its log are fed by `log_mirror`. What this process logs, warns and fails with is in that log too.
     The manager's process ends with this one, however this one ends.
 
     Use `create_manager(mode="rpc")`. Any thread may call.
@@ -84,9 +85,12 @@ class ManagerProxy(RemoteObject):
         where = Reference(report.endpoint, report.public_key, "manager", WHERE, "Manager")
         super().__init__(self._link.target("manager", WHERE), where)
         self._mirror = LogMirror(partial(self._target.call, "log_piece", _timeout=_LOG_TIMEOUT))
+        self._own_log = OwnLog(self._reactor, application)
         atexit.register(self.close)
         try:
             self._link.client.wait_connected()
+            own = self._own_log
+            self._target.call("hear", own.endpoint, own.public_key, own.source)
         except BaseException:
             self.close()
             raise
@@ -133,6 +137,7 @@ class ManagerProxy(RemoteObject):
                 return
             self._put_away = True
         self._mirror.close()
+        self._own_log.close()
         self._program.close(_END_TIMEOUT)
         self._link.client.fail("this manager is closed: make another with create_manager()")
         self._link.close()

@@ -175,10 +175,11 @@ def test_a_hundred_thousand_records_are_looked_through(
     assert page.errors() == page.complaints == []
 
 
+@pytest.mark.parametrize("mode", ["local", "rpc"])
 def test_the_newest_records_are_below_the_cell_that_makes_the_manager_and_are_saved(
-    lab_server: LabServer, open_notebook: Callable[[str], LabPage]
+    lab_server: LabServer, open_notebook: Callable[[str], LabPage], mode: str
 ) -> None:
-    cell = "import logging\nimport pyacq_lab\nmanager = pyacq_lab.create_manager()\n"
+    cell = f"import logging\nimport pyacq_lab\nmanager = pyacq_lab.create_manager({mode!r})\n"
     write_notebook(
         lab_server.root / "tail.ipynb",
         [cell, "for i in range(100): logging.getLogger('bench').warning('word %d', i)"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -121,6 +122,30 @@ def test_records_are_printed_to_any_stream(manager, until, tmp_path) -> None:
         until(lambda: "on paper" in (tmp_path / "log.txt").read_text())
         end()
     until(lambda: not mirrors())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_the_notebook_itself_says_is_in_the_log_in_its_place(manager, until) -> None:
+    group = manager.create_nodegroup("loud")
+    log = logging.getLogger("experiment")
+    log.warning("before it", extra={"run": 3})
+    say(group, "in between")
+    log.warning("after it")
+
+    def fail():
+        raise ValueError("in a thread of the notebook")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    until(lambda: manager.logs(contains="in a thread of the notebook"))
+    until(lambda: manager.logs(contains="in between"))
+    words = ("before it", "in between", "after it")
+    assert [r.message for r in manager.logs() if r.message in words] == list(words)
+    (record,) = manager.logs(contains="before it")
+    assert (record.process, record.pid, record.extra) == ("notebook", os.getpid(), {"run": 3})
+    manager.close()
+    assert logging.root.parent is None  # nothing listens any more
 
 
 # --- create_manager, called again
