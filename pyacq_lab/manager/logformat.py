@@ -10,12 +10,13 @@ from typing import TextIO
 
 from pyacq_lab.model.logs import LogRecord
 
-# The terminal's (and JupyterLab's) own sixteen colours, which follow its theme.
+# The terminal's (and JupyterLab's) own sixteen colours, which follow its theme; bold, because JupyterLab's
+# plain yellow and cyan can hardly be read on white.
 _LEVEL_COLOURS = (
     (logging.CRITICAL, "1;7;31"),
     (logging.ERROR, "1;31"),
-    (logging.WARNING, "33"),
-    (logging.INFO, "36"),
+    (logging.WARNING, "1;33"),
+    (logging.INFO, "1;36"),
     (0, ""),  # no grey: what some themes call grey others show as their background
 )
 

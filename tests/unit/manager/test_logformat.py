@@ -43,7 +43,7 @@ def test_colours_are_only_for_terminals():
         LogPrinter(stream)([RECORD])
 
     assert plain.getvalue() == format_record(RECORD) + "\n"
-    assert "\x1b[33mWARNING \x1b[0m" in coloured.getvalue()
+    assert "\x1b[1;33mWARNING \x1b[0m" in coloured.getvalue()
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured.getvalue()) == plain.getvalue()
 
 
