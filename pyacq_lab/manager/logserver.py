@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from traceback import format_exception
 from typing import TextIO, Unpack
@@ -17,6 +16,7 @@ from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.manager.logfilter import LogFilter, Wanted
 from pyacq_lab.manager.logformat import LogPrinter
 from pyacq_lab.manager.logrecords import LogRecords
+from pyacq_lab.manager.logsource import LogSubscribers, Subscriber
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.roles import Clock
@@ -28,19 +28,7 @@ from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
 
-Subscriber = Callable[[Sequence[LogRecord]], None]
-
 _TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
-
-
-@dataclass(slots=True, eq=False)
-class _Subscription:
-    """One who is told of new records, and how far he has been told."""
-
-    callback: Subscriber
-    interval: float
-    cursor: int
-    due: float = 0.0
 
 
 class LogServer:
@@ -90,8 +78,7 @@ class LogServer:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
         self._closing = threading.Event()
-        self._subscriptions: tuple[_Subscription, ...] = ()
-        self._subscriptions_lock = threading.Lock()
+        self._subscribers = LogSubscribers(self.store, self._view_failed)
         self._capture: LogCapture | None = None
         self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain)
         self._thread = threading.Thread(target=self._run, name="pyacq-log-server", daemon=True)
@@ -149,25 +136,11 @@ class LogServer:
         return LogRecords(self.store.newest(LogFilter.of(self._clock.now_ns(), **wanted), limit))
 
     def subscribe(self, callback: Subscriber, interval: float = 0.1) -> Callable[[], None]:
-        """Be told of new records, in batches.
+        """Be told of new records by the server's thread, as `LogSubscribers.subscribe`.
 
-        Parameters
-        ----------
-        callback : callable
-            Called by the server's thread with the records since the last call. One that raises is not
-            called again; its error becomes a record.
-        interval : float
-            Shortest time between two calls, s.
-
-        Returns
-        -------
-        callable
-            Ends the subscription. A call that is under way is not waited for.
+        The error of a callback that raises becomes a record.
         """
-        subscription = _Subscription(callback, interval, self.store.stop)
-        with self._subscriptions_lock:
-            self._subscriptions = (*self._subscriptions, subscription)
-        return lambda: self._unsubscribe(subscription)
+        return self._subscribers.subscribe(callback, interval)
 
     def print_to(self, stream: TextIO) -> Callable[[], None]:
         """Print records from now on, coloured where ``stream`` is a terminal; returns what ends it."""
@@ -196,9 +169,13 @@ class LogServer:
             self._asleep = False
             self._bell.put(None)
 
-    def _unsubscribe(self, subscription: _Subscription) -> None:
-        with self._subscriptions_lock:
-            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+    def _view_failed(self, error: Exception) -> None:
+        self.say(
+            f"a view of the log failed and is no longer fed: {error!r}",
+            level=logging.ERROR,
+            logger="pyacq_lab.logs",
+            traceback="".join(format_exception(error)),
+        )
 
     # From here on: the thread.
 
@@ -208,15 +185,14 @@ class LogServer:
             self._gather()
             records = self._merger.take(self._clock.now_ns())
             self.store.append(records)
-            self._tell(time.monotonic())
+            self._subscribers.tell(time.monotonic())
         self._gather()
         self.store.append(self._merger.flush())
-        self._tell(None)
+        self._subscribers.tell(None)
 
     def _wait(self) -> None:
         """Sleep for a tick while something is on its way, else until something comes."""
-        behind = any(s.cursor < self.store.stop for s in self._subscriptions)
-        if behind or self._intake or len(self._merger):
+        if self._subscribers.behind or self._intake or len(self._merger):
             self._closing.wait(_TICK_S)
             return
         self._asleep = True
@@ -235,23 +211,3 @@ class LogServer:
         now = self._clock.now_ns()
         for _ in range(n):
             self._merger.add(self._intake.popleft(), now)
-
-    def _tell(self, now: float | None) -> None:
-        """Tell the subscribers that are due; all of them where no time is given."""
-        for subscription in self._subscriptions:
-            due = now is None or now >= subscription.due
-            first, records = self.store.read_from(subscription.cursor) if due else (0, [])
-            if not records:
-                continue
-            subscription.cursor = first + len(records)
-            subscription.due = 0.0 if now is None else now + subscription.interval
-            try:
-                subscription.callback(records)
-            except Exception as error:
-                self._unsubscribe(subscription)
-                self.say(
-                    f"a view of the log failed and is no longer fed: {error!r}",
-                    level=logging.ERROR,
-                    logger="pyacq_lab.logs",
-                    traceback="".join(format_exception(error)),
-                )

@@ -81,6 +81,38 @@ os.waitpid(pid, 0)
     assert monos[0] > 0
 
 
+def test_a_record_that_a_handler_prints_too_is_in_the_log_once(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    code = """
+import logging, sys, threading
+logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+thread = threading.Thread(target=logging.getLogger("rig").warning, args=("in a thread",))
+thread.start()
+thread.join()
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("rig").exception("in a cell")
+logging.getLogger("rig").warning("bad %d", "x")
+quiet = logging.getLogger("quiet")
+quiet.propagate = False
+quiet.addHandler(logging.StreamHandler())
+quiet.warning("only printed")
+print("end", file=sys.stderr)
+"""
+    shown = []
+    assert group.run(code, on_output=shown.append).ok
+    until(lambda: manager.logs(source="daq", contains="end"))
+    said = [(r.stream, r.message) for r in manager.logs(source="daq", limit=None)]
+    assert [stream for stream, text in said if "in a thread" in text] == ["log"]
+    assert [stream for stream, text in said if "in a cell" in text] == ["log"]
+    assert [text for _, text in said if "ZeroDivisionError" in text] == []
+    assert ("stderr", "--- Logging error ---") in said
+    assert [stream for stream, text in said if text == "only printed"] == ["stderr"]
+    text = "".join(output["text"] for output in shown if output["output_type"] == "stream")
+    assert "rig: in a cell\nTraceback" in text  # a cell shows what it prints
+
+
 def test_levels_are_set_while_a_cell_runs_and_kept_by_a_restart(manager, until) -> None:
     group = manager.create_nodegroup("daq")
     say = (
