@@ -130,14 +130,11 @@ class Audience:
     def tell(self, ring: RingWriter) -> None:
         """Let all readers know that something was written."""
         for reader in self._near:
-            if ring.armed(reader.slot):
-                ring.arm(reader.slot, False)
-                if self._ringer is not None:
-                    self._ringer.ring(reader.bell)
-        for routing_id in self._far[:]:
-            reader = self._readers.get(routing_id)
-            if reader is not None:
-                self._pump(routing_id, reader, ring)
+            if ring.disarm(reader.slot) and self._ringer is not None:
+                self._ringer.ring(reader.bell)
+        if self._far:
+            for routing_id in self._far[:]:
+                self._pump(routing_id, self._readers[routing_id], ring)
 
     def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
         cursor = reader.cursor

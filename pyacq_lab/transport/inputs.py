@@ -324,7 +324,7 @@ class InputStream:
         while True:
             with self._lock:
                 item = self._next(copy)
-                due = item is not None and self._count()
+                due = self._inbox.taken - self._reported >= self._report_every
             if due:
                 self._report()
             if item is not None:
@@ -581,17 +581,7 @@ class InputStream:
             raise StreamMismatch(
                 f"stream {self.source_name} is another now ({inbox.changed}): configure its readers again"
             )
-        if ring is not None:
-            while not inbox.waiting and ring.step(inbox, copy):
-                pass
-        return inbox.hand()
-
-    def _count(self) -> bool:
-        """Keep accounts of what was handed on; whether the producer should hear of it now."""
-        self._rate.mark(self._inbox.received, time.monotonic())
-        if self._ring is not None:
-            self._ring.taken()
-        return self._inbox.taken - self._reported >= self._report_every
+        return inbox.hand() if ring is None else ring.take(inbox, copy)
 
     def _look_ahead(self) -> None:
         ring = self._ring
@@ -653,6 +643,9 @@ class InputStream:
             if self._socket is None or not self._admitted:
                 return
             taken = self._reported = self._inbox.taken
+            if self._ring is not None:
+                self._ring.taken()
+            self._rate.mark(self._inbox.received, time.monotonic())
         self._socket.send([encode(Taken(taken))])
 
     # --- the reactor's thread

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor, lost
 from pyacq_lab.transport.memory import map_memory
@@ -78,8 +79,8 @@ class RingReader:
         cursor, ring = self.cursor, self.ring
         return 0 if cursor is None else max(0, ring.serial - max(cursor.serial, ring.first))
 
-    def step(self, inbox: Inbox, copy: bool) -> bool:
-        """Put what comes next into the inbox; False where there is nothing.
+    def take(self, inbox: Inbox, copy: bool) -> Chunk | Gap | None:
+        """Take what comes next; None where there is nothing.
 
         Parameters
         ----------
@@ -89,19 +90,23 @@ class RingReader:
             Whether its samples are to be a copy, valid for good.
         """
         cursor, ring = self.cursor, self.ring
-        if cursor is None:
-            return False
-        owed = cursor.take(ring, self._most)
-        if owed is None:
-            return False
-        self._steps += 1
-        if isinstance(owed, Lost):
-            inbox.accept(owed)
-        elif (chunk := self._chunk(owed, copy)) is None:
-            inbox.accept(lost(owed))
-        else:
-            inbox.accept_chunk(chunk)
-        return True
+        while not inbox.waiting:
+            owed = None if cursor is None else cursor.take(ring, self._most)
+            if owed is None:
+                return None
+            self._steps += 1
+            if isinstance(owed, Lost):
+                inbox.accept(owed)
+                continue
+            chunk = self._chunk(owed, copy)
+            if chunk is None:
+                inbox.accept(lost(owed))
+            elif inbox.pass_on(chunk):
+                ring.set_taken(self.slot, owed.position + owed.count)
+                return chunk
+            else:
+                inbox.accept_chunk(chunk)
+        return inbox.hand()
 
     def skip(self, inbox: Inbox) -> None:
         """Put all there is into the inbox as lost."""
@@ -120,23 +125,10 @@ class RingReader:
         guard: Callable[[], bool] | None = None
         if copy or len(views) > 1:
             data = np.concatenate(views) if len(views) > 1 else views[0].copy()
+            data.flags.writeable = False
             if not ring.holds(entry.serial):
                 return None
         else:
             data = views[0]
-            guard = _Guard(ring, entry.serial)
-        data.flags.writeable = False
+            guard = partial(ring.holds, entry.serial)
         return Chunk(entry.start, data, entry.time_ns, entry.uncertainty_ns, entry.epoch, guard)
-
-
-class _Guard:
-    """Tells whether an entry is still whole."""
-
-    __slots__ = ("_ring", "_serial")
-
-    def __init__(self, ring: StreamRing, serial: int) -> None:
-        self._ring = ring
-        self._serial = serial
-
-    def __call__(self) -> bool:
-        return self._ring.holds(self._serial)

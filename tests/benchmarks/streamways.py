@@ -51,8 +51,9 @@ def send_pyacq(plan: Plan, **how: Any) -> None:
         for _ in plan.paced():
             if plan.pause:
                 stamp(chunk)
-            while not output.wait_room(plan.chunk_size, 1.0):
-                pass
+            else:
+                while not output.wait_room(plan.chunk_size, 1.0):
+                    pass
             output.send(chunk)
         say(seconds=time.perf_counter() - begin, cpu=time.process_time() - cpu)
         sys.stdin.readline()
