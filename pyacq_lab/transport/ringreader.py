@@ -48,6 +48,8 @@ class RingReader:
         self.cursor: Cursor | None = None
         self.slot = -1
         self._most = 1  # samples by which it may fall behind, unless it is lossless
+        self._taken = 0  # position up to which everything was handed on
+        self._lent = False  # whether the last chunk lies in the ring, and is in use
         self._steps = 0
         self._emptied = (0, 0.0)  # steps, and when, as it was last found empty
 
@@ -66,7 +68,7 @@ class RingReader:
             self._most = max(1, self.ring.size // 8) if policy == "drop-oldest" else 1
             at = admitted.position
             self.cursor = Cursor(policy, at, at, admitted.serial, admitted.epoch, admitted.next)
-        self.ring.set_taken(self.slot, self.cursor.position)
+        self.ring.set_taken(self.slot, min(self.cursor.position, self._taken or self.cursor.position))
 
     @property
     def offered(self) -> int:
@@ -90,6 +92,9 @@ class RingReader:
             Whether its samples are to be a copy, valid for good.
         """
         cursor, ring = self.cursor, self.ring
+        if self._lent:  # who asks for the next chunk is done with the one before
+            self._lent = False
+            ring.set_taken(self.slot, self._taken)
         while not inbox.waiting:
             owed = None if cursor is None else cursor.take(ring, self._most)
             if owed is None:
@@ -102,11 +107,22 @@ class RingReader:
             if chunk is None:
                 inbox.accept(lost(owed))
             elif inbox.pass_on(chunk):
-                ring.set_taken(self.slot, owed.position + owed.count)
+                self._taken = owed.position + owed.count
+                self._lend(chunk)
                 return chunk
             else:
                 inbox.accept_chunk(chunk)
-        return inbox.hand()
+        item = inbox.hand()
+        if cursor is not None and not inbox.waiting:
+            self._taken = cursor.position
+            self._lend(item)
+        return item
+
+    def _lend(self, item: Chunk | Gap | None) -> None:
+        """Let the producer overwrite what was handed on, unless it is in use."""
+        self._lent = isinstance(item, Chunk) and item.guard is not None
+        if not self._lent:
+            self.ring.set_taken(self.slot, self._taken)
 
     def skip(self, inbox: Inbox) -> None:
         """Put all there is into the inbox as lost."""
@@ -115,8 +131,9 @@ class RingReader:
 
     def taken(self) -> None:
         """Let the producer know that everything handed on so far was dealt with."""
-        if self.cursor is not None:
-            self.ring.set_taken(self.slot, self.cursor.position)
+        if self.cursor is not None and not self._lent:
+            self._taken = self.cursor.position
+            self.ring.set_taken(self.slot, self._taken)
 
     def _chunk(self, entry: Entry, copy: bool) -> Chunk | None:
         """Make a chunk of an entry; None where it was overwritten meanwhile."""
