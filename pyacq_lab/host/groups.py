@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import Reachable, Spawned
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.model.status import GroupStatus, PostMortem
-from pyacq_lab.wire.logcodec import LogOrigin, encode_batch
+from pyacq_lab.wire.logcodec import LogOrigin
 from pyacq_lab.wire.messages import Spawn
 
 log = logging.getLogger(__name__)
@@ -185,8 +185,12 @@ class Groups:
         self._closed = True
         names = [n for n, g in self._groups.items() if g.ending is None]
         await asyncio.gather(*(self.stop(n, grace) for n in names))
+
+    def unheard(self) -> Iterator[bytes]:
+        """Batches of what the ended processes had said and nobody has heard; after `close`."""
         for group in self._groups.values():
             if group.process is not None:
+                yield from group.process.unheard(self._origin(group.name, group.process.pid))
                 group.process.forget_words()
 
     def last_words(self, name: str, pid: int, since: int) -> bytes | None:
@@ -194,11 +198,10 @@ class Groups:
         group = self.find(name)
         if group.process is None or group.process.pid != pid:
             return None  # the name is another's by now
-        kept = group.process.last_words(since)
-        if kept is None:
-            return None
-        first, words = kept
-        return encode_batch(first, LogOrigin(host=self._host, process=name, pid=pid), words) if words else b""
+        return group.process.last_words(since, self._origin(name, pid))
+
+    def _origin(self, name: str, pid: int) -> LogOrigin:
+        return LogOrigin(host=self._host, process=name, pid=pid)
 
     def statuses(self) -> tuple[GroupStatus, ...]:
         """Snapshot of every nodegroup."""

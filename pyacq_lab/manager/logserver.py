@@ -89,9 +89,9 @@ class LogServer:
         """Names of the processes that the server listens to."""
         return self._receiver.sources
 
-    def connect(self, endpoint: str, server_key: str, source: str) -> None:
-        """Begin to listen to a process; errors as in `LogReceiver.connect`."""
-        self._receiver.connect(endpoint, server_key, source)
+    def connect(self, endpoint: str, server_key: str, source: str, host: str = "") -> None:
+        """Begin to listen to a process; parameters and errors as in `LogReceiver.connect`."""
+        self._receiver.connect(endpoint, server_key, source, host)
 
     def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
         """Stop listening to processes, as in `LogReceiver.disconnect`."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import count
 
 import msgspec
 
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.wire.logcodec import LogOrigin, hole
 
 Source = tuple[str, str, int, str]
 
@@ -86,7 +86,7 @@ class LogMerger:
         elif lost < 0:
             # A lower number later on is a new process with the old one's pid: begin again from there.
             heard.newest_ns = 0
-        heard.stop = record.seq + 1
+        heard.stop = record.seq + (record.lost or 1)
         heard.newest_ns = max(heard.newest_ns, record.time_ns)
         self._hold(record)
 
@@ -145,19 +145,8 @@ class LogMerger:
 
 def _hole(after: LogRecord, lost: int, known: bool) -> LogRecord:
     """Say how many records are missing right before ``after``."""
-    records = "1 record" if lost == 1 else f"{lost} records"
     # Of a source that is heard for the first time, a former log server may have heard the rest.
     what = "lost here" if known else "lost, or heard by another log server, before this one"
-    return LogRecord(
-        time_ns=after.time_ns,
-        seq=after.seq - lost,
-        host=after.host,
-        process=after.process,
-        pid=after.pid,
-        logger="pyacq_lab.logs",
-        level=logging.WARNING,
-        message=f"{records} {what}",
-        channel=after.channel,
-        offset_ns=after.offset_ns,
-        lost=lost,
-    )
+    origin = LogOrigin(host=after.host, process=after.process, pid=after.pid, channel=after.channel)
+    missing = hole(after.seq - lost, origin, lost, after.time_ns, what)
+    return msgspec.structs.replace(missing, offset_ns=after.offset_ns)
