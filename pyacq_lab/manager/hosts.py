@@ -231,6 +231,7 @@ class HostHandle:
             )
         self.forget(*groups)
         self.client.close()
+        self.manager.log_server.end(self.name, "host", self.welcome.pid)
 
     def _end_groups(self, patience: float = 2.0) -> None:
         """End all nodegroups at once, and take in what they had still to say: the host forgets it with us."""
@@ -255,6 +256,7 @@ class HostHandle:
         self.manager.log_server.disconnect(*(group.log_source for group in groups), timeout=0.0)
         for group in groups:
             group.release()
+            self.manager.log_server.end(self.name, group.name, group.pid)
             with self._lock:
                 if self.groups.get(group.name) is group:
                     del self.groups[group.name]
@@ -433,6 +435,7 @@ class HostHandle:
         if self.welcome.given_up:
             self._mourn(f"{self._gave_up} {self.welcome.given_up}")
         elif self.welcome.pid != before.pid:
+            self.manager.log_server.end(self.name, "host", before.pid)
             self._mourn(f"host {self.name} was started again")
         else:
             self._mourn(f"host {self.name} no longer knew this manager")

@@ -41,6 +41,7 @@ class BacklogHeard:
         self._lock = threading.Lock()
         self._wanted = 0  # how often it was asked for and not begun
         self._at_it = False
+        self._sources: set[tuple[str, str, int]] = set()
 
     def hear(self) -> None:
         """Ask for all that there is, after what is under way: two at a time would mix up their places."""
@@ -70,6 +71,7 @@ class BacklogHeard:
             return
         for records in batches:
             self._logs.add(*records)
+            self._sources.update((r.host, r.process, r.pid) for r in records[:1] if r.process != "host")
         if batches:
             self._ask(since)
         else:
@@ -79,6 +81,9 @@ class BacklogHeard:
         if error is not None:
             # The host keeps what it was not told to have been heard, and is asked again when it is back.
             log.debug("what host %s has kept was not fetched to the end: %s", self._name, error)
+        sources, self._sources = self._sources, set()
+        for source in sources:
+            self._logs.end(*source)  # they ended with their manager
         with self._lock:
             self._at_it = False
         self._begin()

@@ -12,7 +12,7 @@ from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.logs import LogOrigin
 from pyacq_lab.transport.logship import LogShipper
-from pyacq_lab.transport.logsocket import open_log_socket
+from pyacq_lab.transport.logsocket import SENT_AHEAD, open_log_socket
 from pyacq_lab.wire.spool import SIZE, SpoolWriter
 
 
@@ -184,6 +184,27 @@ def test_the_last_listener_goes_on_where_the_one_before_stopped(reactor, shipper
     until(lambda: len(server.query(process="one", limit=None)) >= hole.lost)
     first = [r.seq for r in server.query(process="one", limit=None)]
     assert first == list(range(len(first)))
+
+
+def test_a_goodbye_waits_for_a_log_server_that_hangs(reactor, shipper_of, keys, server, until):
+    shipper, endpoint = shipper_of()
+    server.connect(endpoint, keys.public, "one")
+    shipper.say("heard")
+    until(lambda: shipper.heard == 1)
+    hanging, go_on = threading.Event(), threading.Event()
+    reactor.call_soon(lambda: (hanging.set(), go_on.wait(30)))
+    assert hanging.wait(10)
+    for i in range(40_000):  # more than may be under way
+        shipper.say(f"unheard {i}")
+    closing = threading.Thread(target=shipper.close, args=(30,))
+    closing.start()
+    until(lambda: len(shipper._on_way) == SENT_AHEAD)
+    go_on.set()
+    closing.join()
+    assert shipper.waiting == 0
+    assert server._receiver._lines["one"].goodbye.wait(10)
+    until(lambda: server.query(contains="unheard 39999"))
+    assert not any(r.lost for r in server.query(limit=None))
 
 
 def test_an_end_that_fitted_nowhere_is_counted_by_the_goodbye(shipper_of, keys, server, until):
