@@ -183,7 +183,6 @@ class HostServer:
 
     async def close(self) -> None:
         """End all nodegroups and stop listening."""
-        # A pass of the loop first: what was said last must be told before it is looked at who has heard it.
         await asyncio.gather(
             *(self._dismiss(a, 3.0) for a in list(self._applications.values())), *self._dismissals
         )
@@ -353,10 +352,12 @@ class HostServer:
         try:
             with concerning(application.id):
                 await application.groups.close(grace)
+                for message in application.groups.unheard():
+                    self._backlog.keep(application.key, [message])
+                    await asyncio.sleep(0)  # there may be much of it, and others are served meanwhile
             await asyncio.sleep(0)  # what was logged last is told in the loop's next pass
         finally:
             self._leaving.remove(application)
-        self._backlog.keep(application.key, application.groups.unheard())
         self._backlog.keep_records(application.key, application.unheard_records())
         for other in self._applications.values():
             if other.key == application.key:

@@ -23,13 +23,12 @@ import zmq
 
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.roles import Clock
-from pyacq_lab.transport.logs import LogOrigin, Said, current_node, is_hushed, make_words
+from pyacq_lab.transport.logs import LogOrigin, Said, current_node, is_hushed, make_words, write_to_stderr
 from pyacq_lab.transport.logsocket import SENT_AHEAD
 from pyacq_lab.transport.spill import LogSpill
 from pyacq_lab.transport.spool import private_spool
 from pyacq_lab.wire.lines import LineAssembler
 from pyacq_lab.wire.logcodec import (
-    Words,
     decode_heard,
     encode_hole,
     encode_run,
@@ -144,7 +143,7 @@ class LogShipper:
         """Queue one record, stamped now. Never blocks, never raises. Safe from any thread."""
         words = make_words(self._clock, message, said)
         if self._beheaded:
-            _write_to_stderr(words)
+            write_to_stderr(words)
             return
         data = encode_words(words)
         with self._lock:
@@ -401,12 +400,3 @@ def _look_after_forks(shipper: LogShipper) -> None:
             there._forked()  # noqa: SLF001  it is this file's own
 
     os.register_at_fork(after_in_child=forked)
-
-
-def _write_to_stderr(words: Words) -> None:
-    """Hand a record of a fork to the host as text."""
-    logger = f"{words.logger}: " if words.logger else ""
-    more = f"\n{words.traceback.rstrip()}" if words.traceback else ""
-    text = f"{logging.getLevelName(words.level)} {logger}{words.message}{more}\n"
-    with contextlib.suppress(OSError):  # the standard error may be closed: a fork has nobody else
-        os.write(2, text.encode(errors="backslashreplace"))

@@ -28,6 +28,7 @@ child = subprocess.Popen(
 )
 def talk(way):
     log = logging.getLogger("talk")
+    place = 4 * WAYS.index(way)
     for i in range(1, 1_000_000):
         line = f"{way} {i}."
         if way == "print":
@@ -39,7 +40,8 @@ def talk(way):
         else:
             child.stdin.write(line + "\\n")
             child.stderr.readline()
-        struct.pack_into("=I", said, 4 * WAYS.index(way), i)
+        # In one piece: pack_into writes zeros first, and a kill between the two would leave them.
+        said[place : place + 4] = struct.pack("=I", i)
 threads = [threading.Thread(target=talk, args=(way,), daemon=True) for way in WAYS]
 for thread in threads:
     thread.start()
