@@ -191,5 +191,5 @@ def test_what_is_known_of_a_process_is_forgotten_after_its_end(manager, until, m
         return not any(process.startswith("short-") for _, process, *_ in list(known))
 
     until(forgotten)
-    assert len(manager.logs(contains="hello")) == 3
+    until(lambda: len(manager.logs(contains="hello")) == 3)
     assert not any(r.lost for r in manager.logs(limit=None))
