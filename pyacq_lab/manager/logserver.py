@@ -28,6 +28,8 @@ from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
 
+_INTAKE = 200_000  # records that wait for the thread; where it hangs, the oldest make room
+
 _TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
 
 
@@ -71,7 +73,9 @@ class LogServer:
         self._merger.set_offset(origin.host, 0, origin.process)
         self._offsets: dict[tuple[str, str], int] = {}  # not yet the merger's, which is the thread's own
         self._offsets_lock = threading.Lock()
-        self._intake: deque[LogRecord] = deque(maxlen=200_000)
+        self._intake: deque[Sequence[LogRecord]] = deque()  # each of one source
+        self._n_intake = 0
+        self._ended: deque[tuple[str, str, int]] = deque()
         self._own_numbers = itertools.count()
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
         self._own_lock = threading.RLock()
@@ -89,9 +93,9 @@ class LogServer:
         """Names of the processes that the server listens to."""
         return self._receiver.sources
 
-    def connect(self, endpoint: str, server_key: str, source: str) -> None:
-        """Begin to listen to a process; errors as in `LogReceiver.connect`."""
-        self._receiver.connect(endpoint, server_key, source)
+    def connect(self, endpoint: str, server_key: str, source: str, host: str = "") -> None:
+        """Begin to listen to a process; parameters and errors as in `LogReceiver.connect`."""
+        self._receiver.connect(endpoint, server_key, source, host)
 
     def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
         """Stop listening to processes, as in `LogReceiver.disconnect`."""
@@ -104,7 +108,12 @@ class LogServer:
 
     def add(self, *records: LogRecord) -> None:
         """Take in records that came another way. Those that were heard already are passed over."""
-        self._take_in(records)
+        for record in records:
+            self._take_in([record])
+
+    def end(self, host: str, process: str, pid: int) -> None:
+        """Note that a process has ended and that its last records have come in."""
+        self._ended.append((host, process, pid))
 
     def heard(self, source: str) -> int:
         """Number of the record that comes next from a process that the server listens to."""
@@ -114,8 +123,7 @@ class LogServer:
         """Take in a record of this process, stamped now; see `LogSink`."""
         words = make_words(self._clock, message, said)
         with self._own_lock:
-            self._intake.append(as_record(words, next(self._own_numbers), self.origin))
-        self._ring()
+            self._take_in([as_record(words, next(self._own_numbers), self.origin)])
 
     def capture_own(self) -> None:
         """Take in what this process logs, warns and fails with, until `close`."""
@@ -158,7 +166,11 @@ class LogServer:
         self.store.close()
 
     def _take_in(self, records: Sequence[LogRecord]) -> None:
-        self._intake.extend(records)
+        with self._own_lock:
+            self._intake.append(records)
+            self._n_intake += len(records)
+            while self._n_intake > _INTAKE and len(self._intake) > 1:
+                self._n_intake -= len(self._intake.popleft())
         self._ring()
 
     def _complain(self, source: str, message: str) -> None:
@@ -201,13 +213,17 @@ class LogServer:
         self._asleep = False
 
     def _gather(self) -> None:
-        # Counted first: an offset that is known when a record comes counts for it, and no record was said
+        # Taken first: an offset that is known when a record comes counts for it, and no record was said
         # after it came.
-        n = len(self._intake)
+        with self._own_lock:
+            intake, self._intake = self._intake, deque[Sequence[LogRecord]]()
+            self._n_intake = 0
         with self._offsets_lock:
             offsets, self._offsets = self._offsets, {}
         for (host, process), offset_ns in offsets.items():
             self._merger.set_offset(host, offset_ns, process)
         now = self._clock.now_ns()
-        for _ in range(n):
-            self._merger.add(self._intake.popleft(), now)
+        for records in intake:
+            self._merger.add_all(records, now)
+        while self._ended:
+            self._merger.end(*self._ended.popleft(), now)

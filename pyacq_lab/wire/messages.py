@@ -137,6 +137,16 @@ class LastWords(Message, frozen=True, tag="last_words"):
     since: int = 0
 
 
+class Backlog(Message, frozen=True, tag="backlog"):
+    """Ask for the log records that no manager has received, from place ``since`` on; those before are heard.
+
+    Answered with the place behind, and a list of batches as `wire.logcodec.decode_batch` takes them: an empty
+    one where there are no more. They go to one manager of each key at a time.
+    """
+
+    since: int = 0
+
+
 class InterruptGroup(Message, frozen=True, tag="interrupt_group"):
     """Interrupt the cell that runs in a nodegroup's kernel."""
 
@@ -154,13 +164,19 @@ class KernelConnection(Message, frozen=True, tag="kernel_connection"):
 
 
 class RenewLease(Message, frozen=True, tag="renew_lease"):
-    """Say that the manager is still there."""
+    """Say that the manager is still there, and has heard all events up to number ``heard``."""
+
+    heard: int = 0
 
 
 class Goodbye(Message, frozen=True, tag="goodbye"):
-    """End all nodegroups of this manager; ``stop_host`` ends the host as well."""
+    """End all nodegroups of this manager; ``stop_host`` ends the host as well.
+
+    ``heard`` is as in `RenewLease`.
+    """
 
     stop_host: bool = False
+    heard: int = 0
 
 
 HostRequest = (
@@ -178,6 +194,7 @@ HostRequest = (
     | AskPostMortem
     | KeptLogs
     | LastWords
+    | Backlog
     | DescribeHost
     | KernelConnection
     | RenewLease

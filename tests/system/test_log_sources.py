@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.wire import logmerge
 
 LONELY = """
 import asyncio, gc
@@ -175,3 +176,20 @@ def test_a_manager_keeps_its_log_on_disk(manager, jupyter_home, until) -> None:
     assert file.is_relative_to(jupyter_home / "pyacq_lab" / "logs")
     until(lambda: "to be kept" in file.read_text())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_is_known_of_a_process_is_forgotten_after_its_end(manager, until, monkeypatch) -> None:
+    monkeypatch.setattr(logmerge, "FORGET_NS", 0)
+    for i in range(3):
+        group = manager.create_nodegroup(f"short-{i}")
+        assert group.run("print('hello')").ok
+        group.close()
+    known = manager.log_server._merger._heard
+
+    def forgotten() -> bool:
+        manager.log_server.say("still here")  # it looks when it has something to do
+        return not any(process.startswith("short-") for _, process, *_ in list(known))
+
+    until(forgotten)
+    until(lambda: len(manager.logs(contains="hello")) == 3)
+    assert not any(r.lost for r in manager.logs(limit=None))
