@@ -13,7 +13,7 @@ import numpy as np
 from pyacq_lab.errors import SamplesGone
 from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.transport.cursor import Cursor
-from pyacq_lab.transport.doorbell import Ringer
+from pyacq_lab.transport.doorbell import Ringer, is_doorbell
 from pyacq_lab.transport.ringlayout import N_READERS
 from pyacq_lab.transport.streamring import Entry, RingWriter
 from pyacq_lab.wire.compression import pack
@@ -96,7 +96,7 @@ class Audience:
         else:
             cursor = Cursor.resumed(ring, wish.policy, wish.epoch, wish.start)
         reader = _Reader(cursor)
-        if wish.bell and self._slots:
+        if is_doorbell(wish.bell) and self._slots:
             reader.slot, reader.bell = self._slots.pop(), wish.bell
             ring.arm(reader.slot, False)
             ring.set_taken(reader.slot, cursor.position)
