@@ -34,12 +34,12 @@ from pyacq_lab.model.status import GroupStatus, HostStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.transport.sockets import parse_endpoint, refuses
+from pyacq_lab.wire.envelope import Event
 from pyacq_lab.wire.messages import (
     PROTOCOL,
     AskPostMortem,
     AttachGroup,
     DescribeHost,
-    Event,
     Goodbye,
     Hello,
     KeptLogs,
