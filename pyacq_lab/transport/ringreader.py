@@ -67,6 +67,11 @@ class RingReader:
             self.cursor = Cursor(policy, at, at, admitted.serial, admitted.epoch, admitted.next)
         self.ring.set_taken(self.slot, self.cursor.position)
 
+    def return_at(self, position: int) -> None:
+        """Count from a position on, up to which all is accounted for: its subscription is renewed."""
+        if self.cursor is not None:
+            self.cursor.origin = position
+
     @property
     def offered(self) -> int:
         """Samples written since this reader subscribed."""
@@ -76,7 +81,7 @@ class RingReader:
     def backlog(self) -> int:
         """Chunks that wait."""
         cursor, ring = self.cursor, self.ring
-        return 0 if cursor is None else max(0, ring.serial - max(cursor.serial, ring.first))
+        return 0 if cursor is None else cursor.n_ready + max(0, ring.serial - max(cursor.serial, ring.first))
 
     def step(self, inbox: Inbox, copy: bool) -> bool:
         """Put what comes next into the inbox; False where there is nothing.
