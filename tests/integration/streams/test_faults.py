@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from pyacq_lab import Chunk, Gap, InputStream, OutputStream
+from pyacq_lab.errors import EndOfStream, LifecycleError, SamplesGone
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -221,3 +223,109 @@ def test_both_sides_have_the_same_accounts(output, until, mode) -> None:
     until(lambda: said() == wanted)
     for stream in streams:
         stream.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("which", ["output", "reader", "both"])
+def test_either_end_may_be_closed_in_mid_flight_by_another_thread(mode, which) -> None:
+    for turn in range(10):
+        output = OutputStream("raw")
+        output.configure(**FIELDS)
+        stream = InputStream(transfermode=mode).connect(output)
+        flows, failed = threading.Event(), []
+
+        def write(output=output, failed=failed) -> None:
+            try:
+                while True:
+                    output.send(np.arange(output.next_index, output.next_index + 10))
+            except LifecycleError as error:
+                failed.append(error)
+
+        def read(stream=stream, flows=flows, turn=turn) -> None:
+            place = None
+            while True:
+                try:
+                    item = stream.recv(copy=bool(turn % 2))
+                except EndOfStream:
+                    return
+                assert place is None or item.start == place
+                place = item.stop
+                flows.set()
+
+        threads = [threading.Thread(target=write), threading.Thread(target=read)]
+        for thread in threads:
+            thread.start()
+        assert flows.wait(10)
+        closing = {"output": [output], "reader": [stream], "both": [stream, output]}[which]
+        closers = [threading.Thread(target=end.close) for end in closing]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join(10)
+        if which == "reader":
+            threads[1].join(10)
+            assert threads[0].is_alive()  # a writer does not mind
+            output.close()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
+        assert "is closed: make another" in str(failed[0])
+        ledger = stream.ledger()
+        assert ledger.pending >= 0
+        assert ledger == msgspec.structs.replace(stream.ledger(), rate=ledger.rate)  # it counts no more
+        stream.close()
+        output.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_reader_that_was_silent_while_its_connection_stood_begins_again(
+    output, relay, until, monkeypatch, mode
+) -> None:
+    writer = Writer(output)
+    writer.begin(0, forget=False)
+    reader = Reader(writer, relay, "lossless", mode, 0.0)
+    writer.write(50)
+    until(lambda: reader.read(10) == 0 and reader.received == 50)
+    monkeypatch.setattr("pyacq_lab.transport.audience._SILENT_READER", 0.0)
+    until(lambda: output.status().readers == 0)
+    writer.write(50)
+    monkeypatch.undo()
+    until(lambda: reader.read(10) == 0 and reader.received == 100)
+    until(lambda: output.status().readers == 1)
+    writer.write(50)
+    until(lambda: reader.read(10) == 0 and reader.received == 150)
+    reader.stream.close()
+
+
+def test_what_a_cursor_has_noted_already_waits_as_well(output) -> None:
+    output.configure(**FIELDS)
+    with InputStream().connect(output) as stream:
+        output.begin()
+        for _ in range(2):
+            output.send(np.arange(10), lost=5)
+        assert isinstance(stream.recv(5), Gap)
+        for _ in range(3):
+            assert stream.poll() > 0
+            assert stream.recv(0.0) is not None
+        assert stream.poll() == 0
+
+
+def test_a_stream_that_is_served_otherwise_goes_on_for_its_readers(output, until) -> None:
+    output.configure(transfermode="plaindata", **FIELDS)
+    with InputStream().connect(output) as stream:
+        output.begin()
+        output.send(np.arange(50))
+        assert stream.recv(5).stop == 50
+        output.end()
+        output.configure(transfermode="auto", **FIELDS)
+        until(lambda: stream.transfermode == "sharedmem")
+        output.begin()
+        output.send(np.arange(20))
+        chunk = stream.recv(5)
+        assert (chunk.epoch, chunk.start, chunk.stop) == (1, 0, 20)
+        assert stream.ledger().transfermode == "sharedmem"
+        np.testing.assert_array_equal(stream.get_data(0, 20, epoch=1), np.arange(20))
+        with pytest.raises(SamplesGone, match="before its producer's restart"):
+            stream.get_data(0, 20, epoch=0)
+        ledger = stream.ledger()
+        assert (ledger.sent, ledger.received) == (70, 70)
