@@ -60,6 +60,8 @@ class Audience:
         self._near: list[_Reader] = []  # those that read the ring themselves
         self._far: list[bytes] = []  # those that are sent the samples
         self._slots = list(range(N_READERS - 1, -1, -1))
+        self._resting: dict[int, str] = {}  # places of readers that may come back, and their doorbells
+        self.unreachable: list[bytes] = []  # readers whose connection was found to be gone
         self._ringer: Ringer | None = None
         self._packed: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
 
@@ -69,33 +71,38 @@ class Audience:
     # --- what readers say
 
     def hear(self, routing_id: bytes, message: FromReader, ring: RingWriter) -> bool:
-        """Do what a reader asks for; False where it leaves."""
+        """Do what a reader asks for; False where it is none (any more)."""
         reader = self._readers.get(routing_id)
         if isinstance(message, Subscribe):
             self._admit(routing_id, message, ring)
         elif isinstance(message, Fetch):
             self._fetch(routing_id, message, ring)
-        elif reader is not None:
+        elif reader is None:
+            return False
+        elif isinstance(message, Taken):
             reader.heard = time.monotonic()
-            if isinstance(message, Taken):
-                reader.taken = max(reader.taken, message.samples)
-                if reader.slot < 0:
-                    self._pump(routing_id, reader, ring)
-            elif isinstance(message, AskTip):
-                tip = reader.cursor.tip(ring.position, ring.running, message.token)
-                self._send([routing_id, encode(tip)], True)
-            else:
-                self._forget(routing_id, ring)
-                return False
+            reader.taken = max(reader.taken, message.samples)
+            if reader.slot < 0:
+                self._pump(routing_id, reader, ring)
+        elif isinstance(message, AskTip):
+            reader.heard = time.monotonic()
+            tip = reader.cursor.tip(ring.position, ring.running, message.token)
+            self._send([routing_id, encode(tip)], True)
+        else:
+            self._forget(routing_id, ring, for_good=True)
+            return False
         return True
 
     def _admit(self, routing_id: bytes, wish: Subscribe, ring: RingWriter) -> None:
         self._forget(routing_id, ring)
-        if wish.epoch < 0:
+        if wish.position < 0:
             cursor = Cursor.newest(ring, wish.policy, wish.backfill)
         else:
-            cursor = Cursor.resumed(ring, wish.policy, wish.epoch, wish.start)
+            cursor = Cursor.resumed(ring, wish.policy, wish.epoch, wish.start, wish.position)
         reader = _Reader(cursor)
+        if wish.bell and self._resting.get(wish.slot) == wish.bell:
+            del self._resting[wish.slot]
+            self._slots.append(wish.slot)  # and it is taken right away
         if is_doorbell(wish.bell) and self._slots:
             reader.slot, reader.bell = self._slots.pop(), wish.bell
             ring.arm(reader.slot, False)
@@ -107,10 +114,9 @@ class Audience:
         self._readers[routing_id] = reader
         admitted = Admitted(reader.slot, cursor.position, cursor.serial, cursor.epoch, cursor.next)
         self._send([routing_id, encode(admitted)], True)
+        self._send([routing_id, encode(cursor.tip(ring.position, ring.running))], True)
         if reader.slot < 0:
             self._pump(routing_id, reader, ring)
-        if routing_id in self._readers:
-            self._send([routing_id, encode(cursor.tip(ring.position, ring.running))], True)
 
     def _fetch(self, routing_id: bytes, wish: Fetch, ring: RingWriter) -> None:
         nbytes = (wish.stop - wish.start) * ring.spec.sample_nbytes
@@ -144,7 +150,7 @@ class Audience:
         copy = not (ring.spec.waits and cursor.policy == "lossless")
         while cursor.sent - reader.taken < window and (owed := cursor.take(ring, backlog)):
             if not self._send(self._message(routing_id, owed, ring), copy):
-                self._forget(routing_id, ring)  # should it come back, it says where it stands
+                self._lose(routing_id, ring)
                 return
 
     def _message(self, routing_id: bytes, owed: Entry | Lost, ring: RingWriter) -> list[Any]:
@@ -170,9 +176,9 @@ class Audience:
         """Tell all readers how far the producer has come, and whether it runs."""
         for routing_id, reader in list(self._readers.items()):
             if reader.slot >= 0:
-                self._ring_bell(reader)
+                self._ring_bell(reader.bell)
             if not self._send([routing_id, encode(reader.cursor.tip(ring.position, ring.running))], True):
-                self._forget(routing_id, ring)
+                self._lose(routing_id, ring)
 
     def close(self, ring: RingWriter | None) -> None:
         """Tell all readers that nothing will come any more."""
@@ -181,7 +187,7 @@ class Audience:
                 self._pump_all(routing_id, reader, ring)
             self._send([routing_id, encode(Closed())], True)
             if reader.slot >= 0:
-                self._ring_bell(reader)
+                self._ring_bell(reader.bell)
         if self._ringer is not None:
             self._ringer.close()
             self._ringer = None
@@ -219,8 +225,12 @@ class Audience:
     def forget_the_dead(self, ring: RingWriter) -> None:
         """Forget readers of this machine whose doorbell is gone with them."""
         for routing_id, reader in list(self._readers.items()):
-            if reader.slot >= 0 and not self._ring_bell(reader):
-                self._forget(routing_id, ring)
+            if reader.slot >= 0 and not self._ring_bell(reader.bell):
+                self._lose(routing_id, ring)
+        for slot, bell in list(self._resting.items()):
+            if not self._ring_bell(bell):
+                del self._resting[slot]
+                self._slots.append(slot)
 
     def give_up_silent(self, ring: RingWriter) -> list[bytes]:
         """Forget readers that were not heard of for long; returns their routing ids."""
@@ -237,21 +247,31 @@ class Audience:
         self._near.clear()
         self._far.clear()
         self._packed.clear()
+        self._resting.clear()
         self._slots = list(range(N_READERS - 1, -1, -1))
 
-    def _forget(self, routing_id: bytes, ring: RingWriter) -> None:
+    def _lose(self, routing_id: bytes, ring: RingWriter) -> None:
+        """Forget a reader whose connection is gone: should it come back, it says where it stands."""
+        self.unreachable.append(routing_id)
+        self._forget(routing_id, ring)
+
+    def _forget(self, routing_id: bytes, ring: RingWriter, for_good: bool = False) -> None:
         reader = self._readers.pop(routing_id, None)
         if reader is None:
             return
         if reader.slot >= 0:
             ring.arm(reader.slot, False)
-            self._slots.append(reader.slot)
+            # As long as its process lives it may go on to write its words.
+            if for_good:
+                self._slots.append(reader.slot)
+            else:
+                self._resting[reader.slot] = reader.bell
             self._near.remove(reader)
         else:
             self._far.remove(routing_id)
 
-    def _ring_bell(self, reader: _Reader) -> bool:
-        return self._ringer is not None and self._ringer.ring(reader.bell)
+    def _ring_bell(self, bell: str) -> bool:
+        return self._ringer is not None and self._ringer.ring(bell)
 
     @staticmethod
     def _taken(reader: _Reader, ring: RingWriter) -> int:

@@ -55,27 +55,23 @@ class Cursor:
         return cls(policy, position, position, serial, epoch, index)
 
     @classmethod
-    def resumed(cls, ring: StreamRing, policy: Policy, epoch: int, start: int) -> Cursor:
+    def resumed(cls, ring: StreamRing, policy: Policy, epoch: int, start: int, position: int) -> Cursor:
         """Go on for a reader that comes back and has everything before index ``start`` of an epoch.
 
-        What the ring has lost since counts as offered: the reader will be told.
+        ``position`` samples were written before that. What the ring has lost since counts as offered: the
+        reader will be told.
         """
-        serial = ring.reaching(epoch, start)
-        entry = ring.entry(serial)
-        if entry is None:
-            position = ring.position
-        elif entry.epoch == epoch:
-            missed = entry.start - start  # negative where the entry holds the sample
-            position = entry.position - missed + (entry.lost if missed > 0 else 0)
-        else:
-            span = ring.span(epoch)
-            position = entry.position if span is None else span[2] - max(0, span[1] - start)
-        position = max(0, min(position, ring.position))
-        return cls(policy, position, position, serial, epoch, start)
+        position = min(position, ring.position)
+        return cls(policy, position, position, ring.reaching(epoch, start), epoch, start)
 
     def tip(self, position: int, running: bool, token: int = 0) -> Tip:
         """Describe how far the producer has come, as this reader counts."""
         return Tip(max(0, position - self.origin), running, token)
+
+    @property
+    def n_ready(self) -> int:
+        """Entries and losses that it has noted and not given yet."""
+        return len(self._ready)
 
     def backlog(self, ring: StreamRing) -> int:
         """Samples written that the reader was not given yet."""

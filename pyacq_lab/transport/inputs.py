@@ -121,6 +121,8 @@ class InputStream:
         self._ring: RingReader | None = None
         self._opened: Opened | None = None
         self._admitted = False
+        self._is_current = False  # whether what arrives belongs to the present subscription
+        self._mode = ""
         self._refused: Exception | None = None
         self._wanted: dict[str, Any] = {}
         self._address: StreamAddress | None = None
@@ -273,7 +275,7 @@ class InputStream:
     @property
     def transfermode(self) -> str:
         """``"sharedmem"`` where it reads the producer's ring in place, else ``"plaindata"``."""
-        return "plaindata" if self._ring is None else "sharedmem"
+        return self._mode or "plaindata"
 
     @property
     def why_not_shared(self) -> str:
@@ -460,12 +462,13 @@ class InputStream:
         HostUnreachable
             The producer did not answer.
         """
+        ring = self._ring
         if self._history is not None:
             data = self._history.read(start, stop, epoch)
-        elif self._ring is not None:
-            data = self._ring.ring.read(start, stop, epoch)
+        elif ring is not None:
+            data = ring.ring.read(start, stop, self._producers_epoch(epoch))
         else:
-            data = self._fetch(start, stop, epoch, timeout)
+            data = self._fetch(start, stop, self._producers_epoch(epoch), timeout)
         return self.spec.to_physical(data) if physical else data
 
     def __getitem__(self, index: int | slice) -> npt.NDArray[Any]:
@@ -499,12 +502,20 @@ class InputStream:
         entry = ring.entry(ring.begin_of(ring.epoch))
         return (ring.stop if entry is None else entry.start), ring.stop
 
+    def _producers_epoch(self, epoch: int | None) -> int | None:
+        if epoch is None:
+            return None
+        number = self._inbox.producers_epoch(epoch)
+        if epoch >= 0 > number:
+            raise SamplesGone(f"epoch {epoch} of stream {self.source_name} was before its producer's restart")
+        return number
+
     def _fetch(self, start: int, stop: int, epoch: int | None, timeout: float) -> npt.NDArray[Any]:
         with self._lock:
             self._token += 1
             token = self._token
-            current = self._inbox.next_index[0]
-        wish = Fetch(token, current if epoch is None else epoch, start, max(start, stop))
+            current = self._inbox.producers_epoch(self._inbox.next_index[0])
+        wish = Fetch(token, max(0, current) if epoch is None else epoch, start, max(start, stop))
         if self._socket is not None:
             self._socket.send([encode(wish)])
         with self._news:
@@ -550,7 +561,7 @@ class InputStream:
                 accounts,
                 rate=self._rate.per_second(accounts.received, time.monotonic()),
                 lag=0.0 if spec is None else accounts.pending / spec.sample_rate,
-                transfermode=self.transfermode if self._admitted else "",
+                transfermode=self._mode,
             )
 
     def close(self) -> None:
@@ -560,6 +571,7 @@ class InputStream:
                 return
             self._look_ahead()
             self._closed = True
+            self._ring = None  # and with it what is mapped of the producer's memory
             self._news.notify_all()
         if self._context is not None and self._socket is not None and self._monitor is not None:
             self._context.reactor.cancel(self._timer)
@@ -640,7 +652,7 @@ class InputStream:
 
     def _report(self) -> None:
         with self._lock:
-            if self._socket is None or not self._admitted:
+            if self._socket is None or not self._is_current:
                 return
             taken = self._reported = self._inbox.taken
             if self._ring is not None:
@@ -666,6 +678,8 @@ class InputStream:
     def _on_message(self, frames: Frames) -> None:
         message = decode_from_producer(frames[0].buffer)
         with self._news:
+            if self._closed:
+                return
             if isinstance(message, Opened):
                 self._open(message)
             elif isinstance(message, Admitted):
@@ -673,13 +687,15 @@ class InputStream:
                     self._ring.admit(message, self._policy)
                 elif self._ring is not None:
                     self._ring = None  # the producer has no place for one more that reads in place
+                self._inbox.admitted(message)
                 self._reported = 0
-                self._admitted = True
+                self._mode = "plaindata" if self._ring is None else "sharedmem"
+                self._admitted = self._is_current = True
             elif isinstance(message, Closed):
                 self._ended = True
             elif isinstance(message, Fetched):
                 self._fetched[message.token] = message, frames[1].bytes if len(frames) > 1 else b""
-            else:
+            elif self._is_current:
                 self._inbox.accept(message, frames[1].buffer if len(frames) > 1 else b"")
             self._news.notify_all()
         if self._armed and self._bell is not None:
@@ -691,11 +707,14 @@ class InputStream:
         self._opened = opened
         if self._refused:
             return
+        ring = self._ring
+        if ring is not None and ring.ring.nonce != opened.nonce:
+            # Another producer has its place. What this one has written is still to be had.
+            ring.collect(self._inbox)
         self._inbox.accept(opened)
         self._report_every = max(1, opened.spec.ring_size // 32)
         if self._inbox.changed:
             return
-        ring = self._ring
         if opened.ring is not None and (ring is None or ring.address != opened.ring):
             try:
                 ring = RingReader(opened.ring, opened.spec)
@@ -707,9 +726,12 @@ class InputStream:
         if opened.ring is None:
             ring = None
         self._ring = ring
-        wish = self._inbox.subscription()
-        bell = self._bell.address if ring is not None and self._bell is not None else ""
-        self._subscribe(msgspec.structs.replace(wish, bell=bell))
+        self._is_current = False
+        wish = self._inbox.subscription(ring is not None and ring.cursor is not None)
+        if ring is not None and self._bell is not None:
+            ring.return_at(wish.position)
+            wish = msgspec.structs.replace(wish, bell=self._bell.address, slot=ring.slot)
+        self._subscribe(wish)
 
     def _subscribe(self, wish: Subscribe) -> None:
         if self._socket is not None:

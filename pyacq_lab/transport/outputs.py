@@ -24,7 +24,15 @@ from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamring import RingWriter
 from pyacq_lab.transport.streamsocket import Protocol, serve
 from pyacq_lab.wire.compression import codec_library
-from pyacq_lab.wire.streaming import Hello, Opened, RingAddress, decode_from_reader, encode
+from pyacq_lab.wire.streaming import (
+    FromReader,
+    Hello,
+    Leave,
+    Opened,
+    RingAddress,
+    decode_from_reader,
+    encode,
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +86,7 @@ class OutputStream:
         self._ring: RingWriter | None = None
         self._memory: SharedMemory | None = None
         self._greeted: dict[bytes, Hello] = {}
+        self._given_up: set[bytes] = set()
         self._transfermode: TransferMode = "auto"
         self._filters: list[Filter] = []
         self._running = False
@@ -418,10 +427,10 @@ class OutputStream:
         if why or self._memory is None:
             if self._transfermode == "sharedmem":
                 why = f"output {self.full_name} is for readers that share memory only; {why}"
-                return Opened(ring.spec, None, "!" + why)
-            return Opened(ring.spec, None, why)
+                return Opened(ring.spec, None, "!" + why, ring.nonce)
+            return Opened(ring.spec, None, why, ring.nonce)
         address = RingAddress(self._memory.path, RingLayout.of(ring.spec).size, ring.nonce)
-        return Opened(ring.spec, address)
+        return Opened(ring.spec, address, nonce=ring.nonce)
 
     def _set_running(self, running: bool) -> None:
         self._running = running
@@ -460,8 +469,16 @@ class OutputStream:
                 if self._ring is not None:
                     self._send_frames([routing_id, encode(self._opened(message))])
             elif self._ring is not None and not self._audience.hear(routing_id, message, self._ring):
-                self._greeted.pop(routing_id, None)
+                self._hear_stranger(routing_id, message)
             self._room.notify_all()
+
+    def _hear_stranger(self, routing_id: bytes, message: FromReader) -> None:
+        if isinstance(message, Leave):
+            self._greeted.pop(routing_id, None)
+            self._given_up.discard(routing_id)
+        elif routing_id in self._given_up:  # it was silent, but its connection has stood: it may begin again
+            self._given_up.discard(routing_id)
+            self._send_frames([routing_id, encode(self._opened(self._greeted[routing_id]))])
 
     def _tick(self) -> None:
         with self._lock:
@@ -469,8 +486,12 @@ class OutputStream:
                 return
             for routing_id in self._audience.give_up_silent(self._ring):
                 log.warning("a reader of %s is silent and given up", self.full_name)
-                self._greeted.pop(routing_id, None)
+                self._given_up.add(routing_id)
             self._audience.send_tips(self._ring)
+            while self._audience.unreachable:
+                routing_id = self._audience.unreachable.pop()
+                self._greeted.pop(routing_id, None)
+                self._given_up.discard(routing_id)
             self._room.notify_all()
 
 

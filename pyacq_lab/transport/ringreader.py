@@ -70,6 +70,11 @@ class RingReader:
             self.cursor = Cursor(policy, at, at, admitted.serial, admitted.epoch, admitted.next)
         self.ring.set_taken(self.slot, min(self.cursor.position, self._taken or self.cursor.position))
 
+    def return_at(self, position: int) -> None:
+        """Count from a position on, up to which all is accounted for: its subscription is renewed."""
+        if self.cursor is not None:
+            self.cursor.origin = position
+
     @property
     def offered(self) -> int:
         """Samples written since this reader subscribed."""
@@ -79,7 +84,7 @@ class RingReader:
     def backlog(self) -> int:
         """Chunks that wait."""
         cursor, ring = self.cursor, self.ring
-        return 0 if cursor is None else max(0, ring.serial - max(cursor.serial, ring.first))
+        return 0 if cursor is None else cursor.n_ready + max(0, ring.serial - max(cursor.serial, ring.first))
 
     def take(self, inbox: Inbox, copy: bool) -> Chunk | Gap | None:
         """Take what comes next; None where there is nothing.
@@ -104,14 +109,11 @@ class RingReader:
                 inbox.accept(owed)
                 continue
             chunk = self._chunk(owed, copy)
-            if chunk is None:
-                inbox.accept(lost(owed))
-            elif inbox.pass_on(chunk):
+            if chunk is not None and inbox.pass_on(chunk):
                 self._taken = owed.position + owed.count
                 self._lend(chunk)
                 return chunk
-            else:
-                inbox.accept_chunk(chunk)
+            self._put(owed, chunk, inbox)
         item = inbox.hand()
         if cursor is not None and not inbox.waiting:
             self._taken = cursor.position
@@ -123,6 +125,21 @@ class RingReader:
         self._lent = isinstance(item, Chunk) and item.guard is not None
         if not self._lent:
             self.ring.set_taken(self.slot, self._taken)
+
+    @staticmethod
+    def _put(entry: Entry, chunk: Chunk | None, inbox: Inbox) -> None:
+        if chunk is None:
+            inbox.accept(lost(entry))
+        else:
+            inbox.accept_chunk(chunk)
+
+    def collect(self, inbox: Inbox) -> None:
+        """Put copies of all that there is into the inbox."""
+        while self.cursor is not None and (owed := self.cursor.take(self.ring, self._most)):
+            if isinstance(owed, Lost):
+                inbox.accept(owed)
+            else:
+                self._put(owed, self._chunk(owed, copy=True), inbox)
 
     def skip(self, inbox: Inbox) -> None:
         """Put all there is into the inbox as lost."""

@@ -11,7 +11,17 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.compression import unpack
-from pyacq_lab.wire.streaming import DROPPED, Data, Lost, Opened, Policy, Subscribe, Tip, decode_samples
+from pyacq_lab.wire.streaming import (
+    DROPPED,
+    Admitted,
+    Data,
+    Lost,
+    Opened,
+    Policy,
+    Subscribe,
+    Tip,
+    decode_samples,
+)
 
 
 class Inbox:
@@ -33,6 +43,9 @@ class Inbox:
         self.tip = Tip(0, False)
         self.changed = ""
         self._backfill = backfill
+        self._nonce = 0
+        self._shift = 0  # what the epochs of earlier producers at this address add to those of this one
+        self._position = -1  # of the producer, at which the present subscription began; -1 before any
         self._queue: deque[tuple[Chunk | Gap, int]] = deque()  # with the samples that count
         self._queued = 0
         self._epoch = -1
@@ -43,31 +56,59 @@ class Inbox:
         self._dropped = 0
         self._repaired = 0
         self._to_repair = 0
+        self._returns = False
         self._nbytes = 0
 
-    def subscription(self) -> Subscribe:
-        """Make the request that begins reading, or goes on after a lost connection."""
-        self._base = self.dealt_with + self._queued
-        if self._epoch < 0:
+    def subscription(self, shared: bool = False) -> Subscribe:
+        """Make the request that begins reading, or goes on after a lost connection.
+
+        A reader that has ``shared`` the producer's ring until now has lost nothing that had to be repaired.
+        """
+        accounted = self.dealt_with + self._queued
+        if self._position >= 0:
+            self._position += accounted - self._base
+        self._base = accounted
+        self.tip = Tip(0, self.tip.running, self.tip.token)
+        if self._position < 0:
             return Subscribe(self.policy, backfill=self._backfill)
-        self._to_repair = max(0, self._sent - self._base)
-        return Subscribe(self.policy, self._epoch, self._next)
+        self._returns = not shared
+        return Subscribe(self.policy, self._epoch - self._shift, self._next, position=self._position)
+
+    def admitted(self, place: Admitted) -> None:
+        """Take note of where the present subscription begins."""
+        if self._position < 0:
+            self._epoch, self._next = place.epoch + self._shift, place.next
+        self._position = place.position
+
+    def _begin_anew(self) -> None:
+        """Go on with a producer that has taken the place of another: all that it has is wanted."""
+        missing = self._sent - self.dealt_with - self._queued
+        if missing > 0:  # of what the other one had said that it has
+            self._put(Gap(self._next, self._next + missing, self._epoch, DROPPED), missing)
+        self._shift, self._next = self._epoch + 1, 0
+        self._base, self._position = self.dealt_with + self._queued, 0
 
     def accept(self, message: Opened | Tip | Lost | Data, buffer: Any = b"") -> None:
         """Take in one message. Raises ProtocolError where its data do not fit the stream."""
         match message:
             case Opened(spec):
+                if self._position >= 0 and message.nonce != self._nonce:
+                    self._begin_anew()
+                self._nonce = message.nonce
                 if self.spec is not None and (found := self.spec.differences(spec)):
                     self.changed = found
                 self.spec = spec
             case Tip(offered):
                 self.tip = message
                 self._sent = max(self._sent, self._base + offered)
+                if self._returns:
+                    self._returns, self._to_repair = False, offered
             case Lost(epoch, start, stop, reason, count):
-                self._move_to(epoch, start)
-                gap = Gap(max(start, self._next), stop, epoch, reason)
-                self._next = max(self._next, stop)
-                self._put(gap, count)
+                self._move_to(epoch + self._shift, start)
+                if stop > self._next:  # else told twice
+                    gap = Gap(max(start, self._next), stop, self._epoch, reason)
+                    self._put(gap, count if start >= self._next else min(count, len(gap)))
+                    self._next = stop
             case Data():
                 if self.spec is None:
                     raise ProtocolError("samples came before the stream was described")
@@ -82,6 +123,8 @@ class Inbox:
 
     def accept_chunk(self, chunk: Chunk) -> None:
         """Take in the samples that come next."""
+        if self._shift:
+            chunk = replace(chunk, epoch=chunk.epoch + self._shift)
         self._move_to(chunk.epoch, chunk.start)
         if chunk.start > self._next:  # a message was lost without the producer's knowledge
             gap = Gap(self._next, chunk.start, chunk.epoch)
@@ -98,7 +141,9 @@ class Inbox:
         The short way of `accept_chunk` and `hand`, where nothing waits in between.
         """
         count = len(chunk.data)
-        if self._queue or chunk.start != self._next or chunk.epoch != self._epoch or self._to_repair:
+        if self._queue or chunk.start != self._next or chunk.epoch != self._epoch:
+            return False
+        if self._shift or self._to_repair:
             return False
         self._next += count
         self._received += count
@@ -122,10 +167,10 @@ class Inbox:
         self._queue.append((item, count))
         self._queued += count
         self._sent = max(self._sent, self._received + self._dropped + self._queued)
-        if self._to_repair and isinstance(item, Chunk):
+        if self._to_repair:
             mended = min(self._to_repair, count)
             self._to_repair -= mended
-            self._repaired += mended
+            self._repaired += mended if isinstance(item, Chunk) else 0
 
     def hand(self) -> Chunk | Gap | None:
         """Give the next chunk or gap to the reader; None where there is none yet."""
@@ -154,6 +199,10 @@ class Inbox:
     def next_index(self) -> tuple[int, int]:
         """Epoch, and absolute index in it, of what comes next."""
         return max(0, self._epoch), max(0, self._next)
+
+    def producers_epoch(self, epoch: int) -> int:
+        """What the present producer calls an epoch; negative where that was another producer's."""
+        return epoch - self._shift
 
     @property
     def waiting(self) -> int:

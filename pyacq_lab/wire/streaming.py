@@ -34,9 +34,11 @@ class Hello(StreamMessage, frozen=True, tag="hello"):
 class Subscribe(StreamMessage, frozen=True, tag="subscribe"):
     """Begin to read.
 
-    ``epoch`` and ``start`` name the first sample wanted, where the ring still holds it (a reader that
-    comes back); -1 begins with what is acquired from now on, after ``backfill`` seconds of the past.
-    ``bell`` is the address of the doorbell of a reader that has mapped the ring; empty: send the samples.
+    A reader that comes back names by ``epoch`` and ``start`` the first sample that it lacks, and by
+    ``position`` how many were written before that: what the ring no longer holds of the rest it will be
+    told. Without a position it begins with what is acquired from now on, after ``backfill`` seconds of the
+    past. ``bell`` is the address of the doorbell of a reader that has mapped the ring (empty: send the
+    samples), ``slot`` the number of the words in it that it still has.
     """
 
     policy: Policy = "lossless"
@@ -44,6 +46,8 @@ class Subscribe(StreamMessage, frozen=True, tag="subscribe"):
     start: int = -1
     backfill: float = 0.0
     bell: str = ""
+    position: int = -1
+    slot: int = -1
 
 
 class Taken(StreamMessage, frozen=True, tag="taken"):
@@ -82,12 +86,14 @@ class RingAddress(msgspec.Struct, frozen=True, array_like=True):
 class Opened(StreamMessage, frozen=True, tag="opened"):
     """What the stream is; the answer to `Hello`, and again whenever it is configured anew.
 
-    ``ring`` is given to readers on the same machine; where it is not, ``why`` says so in words.
+    ``ring`` is given to readers on the same machine; where it is not, ``why`` says so in words. Indices and
+    positions count within one ``nonce``: it is another once the producer was restarted.
     """
 
     spec: StreamSpec
     ring: RingAddress | None = None
     why: str = ""
+    nonce: int = 0
 
 
 class Admitted(StreamMessage, frozen=True, tag="admitted"):

@@ -14,7 +14,7 @@ from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.streamring import RingWriter
 from pyacq_lab.wire.inbox import Inbox
-from pyacq_lab.wire.streaming import Data, Lost, Opened, Policy
+from pyacq_lab.wire.streaming import Admitted, Data, Lost, Opened, Policy
 
 RING = 50
 
@@ -27,7 +27,16 @@ def make(policy: Policy = "lossless", ring: int = RING) -> tuple[RingWriter, Cur
     ring.begin_epoch()
     cursor = Cursor.newest(ring, policy, wish.backfill)
     inbox.accept(Opened(spec))
+    inbox.admitted(Admitted(-1, cursor.position, cursor.serial, cursor.epoch, cursor.next))
     return ring, cursor, inbox
+
+
+def come_back(ring: RingWriter, inbox: Inbox) -> Cursor:
+    wish = inbox.subscription()
+    cursor = Cursor.resumed(ring, inbox.policy, wish.epoch, wish.start, wish.position)
+    inbox.admitted(Admitted(-1, cursor.position, cursor.serial, cursor.epoch, cursor.next))
+    inbox.accept(cursor.tip(ring.position, True))
+    return cursor
 
 
 def pump(ring: RingWriter, cursor: Cursor, inbox: Inbox, window: int = RING, backlog: int = 1) -> None:
@@ -119,12 +128,11 @@ def test_a_lossless_reader_that_comes_back_gets_what_the_ring_still_holds() -> N
     ring.write(values(20, 20), 0, -1)  # sent into a broken link: never arrives
     while cursor.take(ring, RING):
         pass
-    wish = inbox.subscription()
-    again = Cursor.resumed(ring, "lossless", wish.epoch, wish.start)
-    pump(ring, again, inbox)
+    pump(ring, come_back(ring, inbox), inbox)
     taken += take_all(inbox)
     assert covered(taken) == [(0, 0, 20), (0, 20, 40)]
     assert inbox.ledger().sent == inbox.ledger().received == 40
+    assert inbox.ledger().repaired == 20
 
 
 def test_a_reader_that_comes_back_too_late_is_told_what_is_gone() -> None:
@@ -134,27 +142,37 @@ def test_a_reader_that_comes_back_too_late_is_told_what_is_gone() -> None:
     take_all(inbox)
     for at in range(10, 110, 10):
         ring.write(values(at, 10), 0, -1)
-    wish = inbox.subscription()
-    pump(ring, Cursor.resumed(ring, "lossless", wish.epoch, wish.start), inbox, window=1000)
+    again = come_back(ring, inbox)
+    pump(ring, again, inbox, window=1000)
     items = take_all(inbox)
     assert isinstance(items[0], Gap)
     assert (items[0].start, items[0].stop) == (10, 60)
     assert [i.start for i in items[1:]] == [60, 70, 80, 90, 100]
     assert inbox.ledger().dropped == 50
+    ring.write(values(110, 10), 0, -1)
+    pump(ring, again, inbox, window=1000)
+    take_all(inbox)
+    assert (inbox.ledger().repaired, inbox.ledger().received) == (50, 70)
 
 
 def test_resuming_inside_a_chunk_gives_its_rest_with_its_own_time() -> None:
-    ring, _, inbox = make()
+    ring, cursor, inbox = make()
+    ring.write(values(0, 4), 0, 5)
+    pump(ring, cursor, inbox)
+    take_all(inbox)
+    ring, _, _ = make()  # as if the first four had come from this one
     ring.write(values(0, 10), 1_000_000_000, 5)
-    pump(ring, Cursor.resumed(ring, "lossless", 0, 4), inbox)
+    pump(ring, come_back(ring, inbox), inbox)
     (chunk,) = take_all(inbox)
     assert (chunk.start, chunk.stop, chunk.time_ns) == (4, 10, 1_040_000_000)
 
 
 def test_late_joiners_get_a_backfill_of_whole_chunks() -> None:
-    ring, _, inbox = make()
+    ring, _, _ = make()
     for at in range(0, 40, 10):
         ring.write(values(at, 10), 0, -1)
+    inbox = Inbox("latest")
+    inbox.accept(Opened(ring.spec))
     pump(ring, Cursor.newest(ring, "latest", 0.15), inbox, backlog=RING)
     assert covered(take_all(inbox)) == [(0, 20, 30), (0, 30, 40)]
 
@@ -189,3 +207,47 @@ def test_unread_room_counts_down_to_nothing() -> None:
     pump(ring, cursor, inbox)
     take_all(inbox)
     assert cursor.unread_room(ring, inbox.taken) == RING
+
+
+def test_losses_upstream_while_it_was_away_do_not_count_against_the_connection() -> None:
+    ring, cursor, inbox = make()
+    ring.write(values(0, 10), 0, -1)
+    pump(ring, cursor, inbox)
+    take_all(inbox)
+    for at in range(1000, 11_000, 1000):  # 990 samples never reached the stream, each time
+        ring.write(values(at, 10), 0, -1, lost=at - ring.stop)
+    pump(ring, come_back(ring, inbox), inbox, window=1000)
+    items = take_all(inbox)
+    assert sum(len(i) for i in items if isinstance(i, Chunk)) == RING
+    ledger = inbox.ledger()
+    assert (ledger.sent, ledger.dropped, ledger.pending) == (ring.position, 100 - RING, 0)
+
+
+def test_one_that_was_cut_off_before_the_first_sample_gets_all_of_them() -> None:
+    ring, _, inbox = make()
+    ring.write(values(0, 20), 0, -1)
+    pump(ring, come_back(ring, inbox), inbox)
+    assert covered(take_all(inbox)) == [(0, 0, 20)]
+
+
+def test_another_producer_in_the_same_place_begins_a_later_epoch() -> None:
+    ring, cursor, inbox = make()
+    ring.write(values(0, 20), 0, -1)
+    pump(ring, cursor, inbox)
+    ring.write(values(20, 10), 0, -1)
+    inbox.accept(cursor.tip(ring.position, True))  # it has heard of these, and will never get them
+    after = RingWriter(ring.spec)
+    after.begin_epoch(5)
+    after.write(values(5, 10), 0, -1)
+    inbox.accept(Opened(ring.spec, nonce=after.nonce))
+    again = come_back(after, inbox)
+    pump(after, again, inbox)
+    items = take_all(inbox)
+    after.begin_epoch()
+    after.write(values(0, 10), 0, -1)
+    pump(after, again, inbox)
+    items += take_all(inbox)
+    assert covered(items) == [(0, 0, 20), (0, 20, 30), (1, 5, 15), (2, 0, 10)]
+    ledger = inbox.ledger()
+    assert (ledger.sent, ledger.received, ledger.dropped, ledger.pending) == (50, 40, 10, 0)
+    assert inbox.producers_epoch(2) == 1
