@@ -70,6 +70,39 @@ class OutputHandle(PortHandle):
         """What the stream is; None while its node is not initialised."""
         return self.node.call("output_spec", self.name)
 
+    def configure(self, **settings: Any) -> None:
+        """Say how the output is served, while its node does not run; it stays so for the node's life.
+
+        Another protocol, interface or port is another address: inputs that are connected to the output must
+        be connected again.
+
+        Parameters
+        ----------
+        protocol : {'tcp', 'ipc', 'inproc'}
+            For readers on any host, on its host, in its nodegroup.
+        interface : str
+            IP address of its host at which readers reach it; the host's own unless given.
+        port : int or '*'
+            TCP port; any free one unless given.
+        transfermode : {'auto', 'sharedmem', 'plaindata'}
+            Whether readers on its host share memory with it: those that can; all, and others are refused;
+            none.
+        compression : {'', 'blosclz', 'lz4', 'lz4hc', 'zlib', 'zstd'}
+            Codec for readers that do not share memory.
+        buffer_size : int
+            Samples that its ring buffer holds.
+        buffer_seconds : float
+            The same as a time, s.
+
+        Raises
+        ------
+        ConfigurationError, MissingDependency
+            A setting is unknown, out of range, or the node's own to say, such as dtype or sample_rate.
+        LifecycleError
+            The node is running or closed.
+        """
+        self.node.call("configure_output", self.name, **settings)
+
     def status(self) -> PortStatus:
         """Snapshot of the port."""
         return next(p for p in self.node.status().outputs if p.name == self.name)

@@ -84,6 +84,9 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
         Samples lost in hardware (outputs only).
     readers : int
         Connections now open (outputs only).
+    transfermode : str
+        ``"auto"``, ``"sharedmem"`` or ``"plaindata"``: how it is served (outputs only; what has come of that
+        for an input stands in its ledger).
     ledger : HopLedger or None
         Accounts of the connection (inputs only).
     written : int or None
@@ -96,5 +99,6 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 0
     overruns: int = 0
     readers: int = 0
+    transfermode: str = ""
     ledger: HopLedger | None = None
     written: int | None = None
