@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.ledger import PortStatus
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
@@ -43,7 +43,27 @@ class PortHandle:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<{self.kind} {self.node.where}.{self.name}>"
+        try:
+            status = str(self.status())
+        except Exception as error:
+            status = str(error)
+        return f"<{self.kind} {self.node.where}.{self.name}: {status}>"
+
+    def status(self) -> PortStatus:
+        """Snapshot of the port; for an input, with the accounts of its connection.
+
+        Raises
+        ------
+        UnknownName
+            The node has no such port (yet).
+        """
+        status = self.node.status()
+        ports = status.inputs if self.kind == "input" else status.outputs
+        for port in ports:
+            if port.name == self.name:
+                return port
+        known = ", ".join(port.name for port in ports) or "none"
+        raise UnknownName(f"{self.node.where} has no {self.kind} {self.name!r} (it has: {known})")
 
     def _pyacq_reference_(self) -> Reference:
         target = f"{self.kind}:{self.node.name}/{self.name}"
@@ -103,10 +123,6 @@ class OutputHandle(PortHandle):
         """
         self.node.call("configure_output", self.name, **settings)
 
-    def status(self) -> PortStatus:
-        """Snapshot of the port."""
-        return next(p for p in self.node.status().outputs if p.name == self.name)
-
     def open(self, policy: Policy = "latest", backfill: float = 0.0, timeout: float = 5.0) -> InputStream:
         """Read the stream in this process; the caller closes what is returned.
 
@@ -165,10 +181,6 @@ class InputHandle(PortHandle):
     def disconnect(self) -> None:
         """Unwire this input. Raises LifecycleError while the node runs."""
         self.node.call("disconnect", self.name)
-
-    def status(self) -> PortStatus:
-        """Snapshot of the port, with the accounts of its connection."""
-        return next(p for p in self.node.status().inputs if p.name == self.name)
 
 
 class Ports(Mapping[str, Any]):
