@@ -294,7 +294,9 @@ class HostHandle:
         return parse_endpoint(self.endpoint)[0] if ip in ("0.0.0.0", "[::]", "::", "*") else ip
 
     def reachable_endpoint(self, endpoint: str) -> str:
-        """Endpoint as seen from elsewhere."""
+        """Endpoint as seen from elsewhere; one that is not for elsewhere stays as it is."""
+        if not endpoint.startswith("tcp://"):
+            return endpoint
         ip, port = parse_endpoint(endpoint)
         return f"tcp://{self.reachable_ip(ip)}:{port}"
 

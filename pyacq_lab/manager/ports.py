@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.ledger import PortStatus
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
@@ -43,7 +43,27 @@ class PortHandle:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<{self.kind} {self.node.where}.{self.name}>"
+        try:
+            status = str(self.status())
+        except Exception as error:
+            status = str(error)
+        return f"<{self.kind} {self.node.where}.{self.name}: {status}>"
+
+    def status(self) -> PortStatus:
+        """Snapshot of the port; for an input, with the accounts of its connection.
+
+        Raises
+        ------
+        UnknownName
+            The node has no such port (yet).
+        """
+        status = self.node.status()
+        ports = status.inputs if self.kind == "input" else status.outputs
+        for port in ports:
+            if port.name == self.name:
+                return port
+        known = ", ".join(port.name for port in ports) or "none"
+        raise UnknownName(f"{self.node.where} has no {self.kind} {self.name!r} (it has: {known})")
 
     def _pyacq_reference_(self) -> Reference:
         target = f"{self.kind}:{self.node.name}/{self.name}"
@@ -70,9 +90,38 @@ class OutputHandle(PortHandle):
         """What the stream is; None while its node is not initialised."""
         return self.node.call("output_spec", self.name)
 
-    def status(self) -> PortStatus:
-        """Snapshot of the port."""
-        return next(p for p in self.node.status().outputs if p.name == self.name)
+    def configure(self, **settings: Any) -> None:
+        """Say how the output is served, while its node does not run; it stays so for the node's life.
+
+        Another protocol, interface or port is another address: inputs that are connected to the output must
+        be connected again.
+
+        Parameters
+        ----------
+        protocol : {'tcp', 'ipc', 'inproc'}
+            For readers on any host, on its host, in its nodegroup.
+        interface : str
+            IP address of its host at which readers reach it; the host's own unless given.
+        port : int or '*'
+            TCP port; any free one unless given.
+        transfermode : {'auto', 'sharedmem', 'plaindata'}
+            Whether readers on its host share memory with it: those that can; all, and others are refused;
+            none.
+        compression : {'', 'blosclz', 'lz4', 'lz4hc', 'zlib', 'zstd'}
+            Codec for readers that do not share memory.
+        buffer_size : int
+            Samples that its ring buffer holds.
+        buffer_seconds : float
+            The same as a time, s.
+
+        Raises
+        ------
+        ConfigurationError, MissingDependency
+            A setting is unknown, out of range, or the node's own to say, such as dtype or sample_rate.
+        LifecycleError
+            The node is running or closed.
+        """
+        self.node.call("configure_output", self.name, **settings)
 
     def open(self, policy: Policy = "latest", backfill: float = 0.0, timeout: float = 5.0) -> InputStream:
         """Read the stream in this process; the caller closes what is returned.
@@ -132,10 +181,6 @@ class InputHandle(PortHandle):
     def disconnect(self) -> None:
         """Unwire this input. Raises LifecycleError while the node runs."""
         self.node.call("disconnect", self.name)
-
-    def status(self) -> PortStatus:
-        """Snapshot of the port, with the accounts of its connection."""
-        return next(p for p in self.node.status().inputs if p.name == self.name)
 
 
 class Ports(Mapping[str, Any]):

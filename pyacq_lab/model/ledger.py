@@ -45,6 +45,20 @@ class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
         """Samples offered that are neither received nor given up."""
         return self.sent - self.received - self.dropped
 
+    def __str__(self) -> str:
+        """In words: what flows and how far behind it is, and what was lost."""
+        parts: list[str] = []
+        if self.transfermode:
+            way = "by shared memory" if self.transfermode == "sharedmem" else "by socket"
+            parts.append(f"{self.rate:.0f} samples/s {way}")
+            if self.lag >= 0.05:
+                parts.append(f"{self.lag:.1f} s behind")
+        if self.dropped:
+            parts.append(f"{self.dropped} samples dropped")
+        if self.repaired:
+            parts.append(f"{self.repaired} repaired")
+        return ", ".join(parts)
+
 
 class ReaderStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One reader of an output, as the producing side knows it.
@@ -84,6 +98,9 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
         Samples lost in hardware (outputs only).
     readers : int
         Connections now open (outputs only).
+    transfermode : str
+        ``"auto"``, ``"sharedmem"`` or ``"plaindata"``: how it is served (outputs only; what has come of that
+        for an input stands in its ledger).
     ledger : HopLedger or None
         Accounts of the connection (inputs only).
     written : int or None
@@ -96,5 +113,18 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 0
     overruns: int = 0
     readers: int = 0
+    transfermode: str = ""
     ledger: HopLedger | None = None
     written: int | None = None
+
+    def __str__(self) -> str:
+        """In words: how far it is, and its accounts."""
+        parts = [f"{self.samples} samples"]
+        if self.ledger is not None:
+            parts.append(str(self.ledger))
+        else:
+            parts.append(f"{self.readers} reader{'' if self.readers == 1 else 's'}")
+            parts.append(f"transfermode {self.transfermode}" if self.transfermode else "")
+        if self.overruns:
+            parts.append(f"{self.overruns} overrun")
+        return ", ".join(part for part in parts if part)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy.typing as npt
 
 from pyacq_lab.model.chunk import Chunk, Gap, Reading
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
@@ -180,6 +181,9 @@ class Sink(Component):
     @abstractmethod
     def gap(self, gap: Gap, name: str) -> None:
         """Take note that samples will never arrive; called in the stream's order."""
+
+    def take_accounts(self, ledgers: Mapping[str, HopLedger]) -> None:
+        """Take note of the accounts of the connections, by input; called before `flush`, and at the end."""
 
     def flush(self) -> Mapping[str, int]:
         """Make what was written durable; called a few times a second and at stop.

@@ -18,6 +18,7 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.current import running_node
 from pyacq_lab.node.ports import InputPort, Wire, unknown_port
+from pyacq_lab.node.serving import Serving
 from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.outputs import OutputStream, TransferMode
 from pyacq_lab.wire.streaming import Policy
@@ -54,6 +55,8 @@ class Node(ABC, Generic[C]):
         self.component: C | None = None
         self.inputs: dict[str, InputPort] = {}
         self.outputs: dict[str, OutputStream] = {}
+        self._servings: dict[str, Serving] = {}  # how outputs are served, where somebody has said it
+        self._described: dict[str, StreamSpec] = {}  # what the component says of them
         self._context = context
         self._state = State.CREATED
         self._reason = ""
@@ -168,6 +171,44 @@ class Node(ABC, Generic[C]):
             raise LifecycleError("cannot disconnect an input of a node that is running: stop it first")
         port.wire = None
 
+    def configure_output(self, name: str, **settings: Any) -> None:
+        """Say how an output is served; it stays so when the node is configured again.
+
+        What was not said before nor now stays as it would be: at the nodegroup's address, with shared memory
+        for those who can. Another protocol, interface or port is another address: inputs that are connected
+        to the output must be connected again.
+
+        Parameters
+        ----------
+        name : str
+            The output's name.
+        **settings
+            protocol, interface, port, transfermode, compression, buffer_size, buffer_seconds; see
+            `pyacq_lab.node.serving.Serving`.
+
+        Raises
+        ------
+        ConfigurationError, MissingDependency
+            A setting is unknown, out of range or the node's own to say; nothing was changed.
+        LifecycleError
+            The node is running or closed.
+        UnknownName
+            There is no such output.
+        """
+        next_state(self._state, Command.CONFIGURE)
+        # The outputs of a source are known when it is configured; until then any name may become one.
+        output = self._output(name) if self.outputs else None
+        serving = self._servings.get(name, Serving()).changed(settings, f"output {self.name}.{name}")
+        if output is not None:
+            before = output.address
+            serving.apply(output, self._described.get(name))
+            if output.address != before:
+                log.info(
+                    "output %s is at another address now (%s): connect its inputs again",
+                    output.full_name, output.address.endpoint,
+                )  # fmt: skip
+        self._servings[name] = serving
+
     # --- questions
 
     @property
@@ -237,11 +278,21 @@ class Node(ABC, Generic[C]):
         """Have exactly these outputs; those that stay keep their address."""
         for name in [n for n in self.outputs if n not in names]:
             self.outputs.pop(name).close()
+            self._described.pop(name, None)
         for name in names:
             if name not in self.outputs:
                 output = OutputStream(name, node=self.name, context=self._context)
-                output.serve()
+                try:
+                    self._servings.get(name, Serving()).apply(output, None)
+                except BaseException:
+                    output.close()
+                    raise
                 self.outputs[name] = output
+
+    def _describe_output(self, name: str, spec: StreamSpec) -> None:
+        """Take over what the component says of an output."""
+        self._servings.get(name, Serving()).apply(self.outputs[name], spec)
+        self._described[name] = spec
 
     def _wait_room(self, output: OutputStream, count: int, patience: float = 0.0) -> bool:
         """Wait for lossless readers where the stream waits.

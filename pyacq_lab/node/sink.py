@@ -51,8 +51,16 @@ class SinkNode(ReadingNode[Sink]):
         if now < self._flush_due and not self._stop_wanted.is_set():
             return
         self._flush_due = now + FLUSH_PERIOD
+        self._account()
         for name, written in self._current().flush().items():
             self.inputs[name].written = written
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._account()
+
+    def _account(self) -> None:
+        self._current().take_accounts({name: port.ledger() for name, port in self._wired().items()})
 
     def _input(self, name: str) -> InputPort:
         if self.component_type.inputs is None and name not in self.inputs:

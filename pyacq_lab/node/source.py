@@ -26,7 +26,7 @@ class SourceNode(Node[Source]):
             raise ConfigurationError(f"{self.component_type.__name__} has no output with these settings")
         self._make_outputs(list(specs))
         for name, spec in specs.items():
-            self.outputs[name].configure(spec.replace(waits=component.waits))
+            self._describe_output(name, spec.replace(waits=component.waits))
 
     def _initialized(self, specs: Mapping[str, StreamSpec]) -> None:
         pass  # a source has no inputs; what goes out was described at configure

@@ -51,7 +51,7 @@ class TransformNode(ReadingNode[Transform]):
             )
         for name, spec in described.items():
             # What waits for its readers at the top does so all the way down.
-            self.outputs[name].configure(spec.replace(waits=any(s.waits for s in specs.values())))
+            self._describe_output(name, spec.replace(waits=any(s.waits for s in specs.values())))
 
     def _open(self) -> None:
         self._current().reset()

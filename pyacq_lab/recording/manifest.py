@@ -24,6 +24,7 @@ from urllib.parse import quote
 import msgspec
 
 from pyacq_lab.errors import RecordingError
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 
 FORMAT = "pyacq_lab run"
@@ -77,10 +78,14 @@ class StreamEntry(msgspec.Struct, kw_only=True):
         What it was when last started.
     segments : list of SegmentEntry
         Arrays.
+    ledger : HopLedger
+        Accounts of the recorder's connection, of all its starts, as of the last time that something was
+        acknowledged: what was sent to it, received, lost on the way and repaired.
     """
 
     spec: StreamSpec
     segments: list[SegmentEntry] = []
+    ledger: HopLedger = HopLedger()
 
 
 class Manifest(msgspec.Struct, kw_only=True):

@@ -15,6 +15,7 @@ from pydantic import Field
 from pyacq_lab._version import __version__
 from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
@@ -106,6 +107,12 @@ class Recorder(Sink):
         """Note a gap, and leave room for the samples that never came."""
         with self._explained():
             self._track(name).gap(gap)
+
+    def take_accounts(self, ledgers: Mapping[str, HopLedger]) -> None:
+        """Keep the accounts for ``run.json``, which the next `flush` or `close` writes."""
+        for name, ledger in ledgers.items():
+            if name in self._tracks:
+                self._manifest.streams[name].ledger = ledger
 
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was."""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pyacq_lab.errors import UnknownName
-from pyacq_lab.recording.manifest import Manifest, read_manifest
+from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.recording.manifest import Manifest, StreamEntry, read_manifest
 from pyacq_lab.recording.signal import Signal
 
 
@@ -55,11 +56,24 @@ class Run:
             There is no stream of this name.
         """
         manifest = self.manifest()
+        segments = self._entry(manifest, name).segments
+        return tuple(Signal(name, self.path, entry, manifest.started_ns) for entry in segments)
+
+    def ledger(self, name: str) -> HopLedger:
+        """Accounts of the connection by which a stream came: samples sent, received, dropped and repaired.
+
+        Raises
+        ------
+        UnknownName
+            There is no stream of this name.
+        """
+        return self._entry(self.manifest(), name).ledger
+
+    def _entry(self, manifest: Manifest, name: str) -> StreamEntry:
         if name not in manifest.streams:
             known = ", ".join(manifest.streams) or "none"
             raise UnknownName(f"{self.path.name} holds no stream {name!r} (it holds: {known})")
-        segments = manifest.streams[name].segments
-        return tuple(Signal(name, self.path, entry, manifest.started_ns) for entry in segments)
+        return manifest.streams[name]
 
     def __getitem__(self, key: str | tuple[str, int]) -> Signal:
         """Signal of a stream; ``run[name, i]`` where it was started several times.

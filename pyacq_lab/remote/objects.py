@@ -155,6 +155,12 @@ class RemotePort:
         """What an output's stream is; None while its node is not initialised."""
         return self.node.output_spec(self.name)
 
+    def configure(self, **settings: Any) -> None:
+        """Say how this output is served, as `OutputHandle.configure` does."""
+        if not self._reference.target.startswith("output:"):
+            raise ConfigurationError(f"{self!r} is not an output: only how an output is served can be said")
+        self.node.configure_output(self.name, **settings)
+
     def connect(
         self,
         output: RemotePort,

@@ -248,7 +248,8 @@ class InputStream:
                 return self.spec
         raise HostUnreachable(
             f"output {self.source_name} at {self.address.endpoint} did not describe its stream within "
-            f"{timeout:g} s: it is not configured, its process has ended, or it refuses this side's key"
+            f"{timeout:g} s: it is not configured, its process has ended, it is served at another address "
+            "by now (connect again), or it refuses this side's key"
         )
 
     # --- what it reads

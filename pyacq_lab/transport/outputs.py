@@ -158,6 +158,11 @@ class OutputStream:
         wanted = (protocol, interface or self._context.interface, port, encrypted)
         if self._address is not None and self._served == wanted:
             return self._address
+        # Of a stream that is lent its context somebody knows the address by which others reach the machine.
+        if self._lent and wanted[1] in ("0.0.0.0", "[::]", "::", "*"):
+            raise ConfigurationError(
+                f"interface={interface!r}: give the address by which readers reach this machine"
+            )
         keys = self._context.server_keys
         raw, endpoint = serve(self._context.reactor.context, keys, self._domain, *wanted)
         with self._lock:
@@ -340,7 +345,7 @@ class OutputStream:
         with self._lock:
             ring = self._ring
             if ring is None:
-                return PortStatus(name=self.name)
+                return PortStatus(name=self.name, transfermode=self._transfermode)
             return PortStatus(
                 name=self.name,
                 epoch=max(0, ring.epoch),
@@ -348,6 +353,7 @@ class OutputStream:
                 samples=ring.position,
                 overruns=ring.overruns,
                 readers=len(self._audience),
+                transfermode=self._transfermode,
             )
 
     def readers(self) -> tuple[ReaderStatus, ...]:

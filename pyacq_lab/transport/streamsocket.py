@@ -49,10 +49,6 @@ def serve(
             f"interface={interface!r} with encrypted=False: samples would leave this machine for anybody to "
             "read; leave encrypted=True"
         )
-    if interface in ("0.0.0.0", "[::]", "::", "*"):
-        raise ConfigurationError(
-            f"interface={interface!r}: give the address by which readers reach this machine"
-        )
     if protocol == "ipc" and not hasattr(zmq, "IPC_PATH_MAX_LEN"):
         raise ConfigurationError("protocol='ipc': this system has none; use 'tcp'")
     # Within a process ZeroMQ has neither a handshake nor anything to encrypt.

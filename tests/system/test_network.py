@@ -192,3 +192,33 @@ manager.close()
         "host a gave this manager up, because it was silent for more than its lease of 4 s" in notebook.line()
     )
     assert notebook.wait() == 0
+
+
+def test_a_host_that_listens_everywhere_is_read_as_it_was_reached(
+    lab, start_host, start_script, until
+) -> None:
+    script = """
+import sys
+from pyacq_lab import InputStream
+from pyacq_lab.manager.manager import Manager
+manager = Manager()
+group = manager.add_host(sys.argv[1], sys.argv[2]).create_nodegroup()
+node = group.create_node("SignalGenerator")
+node.outputs["out"].configure(compression="lz4", buffer_seconds=2.0)
+node.configure()
+node.output.configure(interface=sys.argv[3], transfermode="plaindata")
+node.initialize()
+with InputStream(policy="lossless").connect(node.outputs["out"]) as stream:
+    node.start()
+    chunk = stream.recv(5)
+    print(chunk.start, len(chunk) > 0, stream.address.endpoint.rpartition(":")[0], flush=True)
+    print(stream.spec.compression, stream.spec.buffer_seconds, node.output.status().transfermode, flush=True)
+manager.close()
+"""
+    host = start_host("tcp://0.0.0.0:8000", "--name", "a", prefix=lab.prefix("a"))
+    endpoint = host.endpoint.replace("0.0.0.0", lab.address("a"))
+    for interface in ("0.0.0.0", lab.address("a")):
+        notebook = start_script(script, endpoint, host.invitation, interface, prefix=lab.prefix("notebook"))
+        assert notebook.line() == f"0 True tcp://{lab.address('a')}"
+        assert notebook.line() == "lz4 2.0 plaindata"
+        assert notebook.wait() == 0

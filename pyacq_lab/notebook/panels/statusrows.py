@@ -121,20 +121,20 @@ def _group_row(host: HostStatus, group: GroupStatus, now_ns: int) -> StatusRow:
 
 
 def _node_row(host: HostStatus, group: GroupStatus, node: NodeStatus) -> StatusRow:
-    notes = [node.type, node.reason, *_losses(node)]
+    notes = [node.type, node.reason, *_accounts(node)]
     key = f"{host.name}/{group.name}/{node.name}"
     cells = (node.name, "", "", "", "", _joined(notes))
     return StatusRow(key, 2, str(node.state), state_tone(node.state), cells)
 
 
-def _losses(node: NodeStatus) -> Iterator[str]:
-    """Samples that are lost: loss is counted, never hidden."""
+def _accounts(node: NodeStatus) -> Iterator[str]:
+    """What comes in, and samples that are lost: loss is counted, never hidden."""
     for port in node.outputs:
         if port.overruns:
             yield f"{port.name}: {port.overruns} samples overrun"
     for port in node.inputs:
-        if port.ledger is not None and port.ledger.dropped:
-            yield f"{port.name}: {port.ledger.dropped} samples dropped"
+        if port.ledger is not None and (words := str(port.ledger)):
+            yield f"{port.name}: {words}"
 
 
 def _count(n: int, one: str, many: str = "") -> str:

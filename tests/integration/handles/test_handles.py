@@ -27,6 +27,7 @@ from pyacq_lab.model.roles import Source
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.remote.objects import RemoteObject
+from pyacq_lab.transport.inputs import InputStream
 
 SCALE = 3.0
 
@@ -124,6 +125,9 @@ class Probe(Source):
 
     def port_spec(self, port: Any) -> Any:
         return port.spec, port.address
+
+    def serve(self, port: Any, **settings: Any) -> None:
+        port.configure(**settings)
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +335,34 @@ def test_handles_travel_and_come_back_as_handles(groups, probes) -> None:
     spec, address = one.port_spec(two.outputs["out"])
     assert spec == two.outputs["out"].spec
     assert address.public_key == two.outputs["out"].address.public_key
+
+
+def test_how_an_output_is_served_is_said_on_its_handle_wherever_that_is(probes) -> None:
+    one, two = probes
+    out = two.outputs["out"]
+    before = out.address
+    out.configure(transfermode="plaindata", buffer_size=77)
+    assert (out.spec.buffer_size, out.status().transfermode) == (77, "plaindata")
+    assert out.address == before
+    one.serve(out, protocol="ipc", transfermode="auto")
+    assert out.address.endpoint.startswith("ipc://")
+    two.configure(gain=3.0)
+    two.initialize()
+    assert (out.spec.buffer_size, out.status().transfermode) == (77, "auto")
+    with InputStream().connect(out) as stream:
+        assert stream.spec == out.spec
+        assert stream.transfermode == "sharedmem"
+        assert repr(out) == f"<output {two.where}.out: 0 samples, 1 reader, transfermode auto>"
+    assert "has no output 'cut' (it has: out)" in repr(two.outputs["cut"])
+    with pytest.raises(UnknownName, match="has no input 'in'"):
+        two.inputs["in"].status()
+    for configure in (out.configure, lambda **wanted: one.serve(out, **wanted)):
+        with pytest.raises(
+            ConfigurationError, match=r"sample_rate of output .*the node says what its stream"
+        ):
+            configure(sample_rate=3.0)
+    with pytest.raises(ConfigurationError, match="is not an output"):
+        one.serve(two.inputs["in"], transfermode="auto")
 
 
 def test_calls_that_come_back_do_not_wait_for_themselves(probes) -> None:

@@ -93,6 +93,26 @@ def test_the_whole_way(manager, until) -> None:
     assert not group.alive
 
 
+def test_outputs_are_served_as_their_handles_are_told(manager) -> None:
+    source = manager.create_node("SignalGenerator", name="source")
+    source.outputs["out"].configure(transfermode="plaindata", compression="lz4")
+    source.configure()
+    source.output.configure(protocol="ipc", buffer_seconds=2.0)
+    assert source.output.status().transfermode == "plaindata"
+    assert source.output.address.endpoint.startswith("ipc://")
+    source.initialize()
+    with pyacq_lab.InputStream(policy="lossless").connect(source.outputs["out"]) as stream:
+        source.start()
+        assert stream.recv(5.0).start == 0
+        assert (stream.spec.compression, stream.spec.buffer_seconds) == ("lz4", 2.0)
+        assert stream.ledger().transfermode == "plaindata"
+        with pytest.raises(LifecycleError, match="running"):
+            source.output.configure(transfermode="auto")
+    source.stop()
+    with pytest.raises(ConfigurationError, match=r"units of output source\.out cannot be configured"):
+        source.output.configure(units="mV")
+
+
 def test_errors_come_with_their_type_place_and_traceback(manager) -> None:
     group = manager.create_nodegroup("g")
     node = group.create_node("SystemMonitor", name="monitor")

@@ -17,6 +17,7 @@ from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.node.registry import BUILT_IN, Registry
+from pyacq_lab.recording import open_run
 from pyacq_lab.transport.logs import current_node
 
 
@@ -246,3 +247,20 @@ def test_unknown_types_suggest_the_nearest(make) -> None:
         registry.register_from_module("pyacq_lab.devices", "Nothing")
     with pytest.raises(ConfigurationError, match="subclass of Source"):
         registry.register(int)
+
+
+def test_a_recording_says_what_its_connections_have_lost(make, until, tmp_path) -> None:
+    source, recorder = make("Counter", "source"), make("Recorder", "recorder")
+    recorder.configure(path=str(tmp_path / "run"))
+    source.configure(count=5000)
+    recorder.connect("numbers", source.output_address("out"))
+    for node in (source, recorder):
+        node.initialize()
+    for node in (recorder, source):
+        node.start()
+    until(lambda: source.state is State.READY)
+    recorder.stop()
+    ledger = open_run(tmp_path / "run").ledger("numbers")
+    assert (ledger.sent, ledger.received, ledger.dropped, ledger.pending) == (5000, 5000, 0, 0)
+    assert str(recorder.status().inputs[0]) == "5000 samples"
+    assert str(source.status().outputs[0]) == "5000 samples, 0 readers, transfermode auto"

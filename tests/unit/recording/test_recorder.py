@@ -6,12 +6,14 @@ import json
 import resource
 from contextlib import contextmanager
 
+import msgspec
 import numpy as np
 import pytest
 import zarr
 
 from pyacq_lab.errors import ConfigurationError, RecordingError, StreamMismatch, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
 from pyacq_lab.testing import ManualClock
@@ -268,3 +270,28 @@ def test_a_full_disk_is_an_error_and_all_before_is_readable(tmp_path):
 def test_refused_settings(settings):
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
         Recorder.settings_type.checked(**settings)
+
+
+def test_the_accounts_of_the_connections_are_kept(recorder, run_folder):
+    recorder.open({"a": SPEC})
+    assert open_run(run_folder).ledger("a").sent == 0
+    recorder.write(chunk(0, 10), "a")
+    recorder.take_accounts({"a": HopLedger(sent=30, received=10, dropped=15), "b": HopLedger()})
+    recorder.flush()
+    assert open_run(run_folder).ledger("a").pending == 5
+    recorder.take_accounts({"a": HopLedger(sent=30, received=12, dropped=18, repaired=2)})
+    recorder.close()
+    found = open_run(run_folder).ledger("a")
+    assert (found.received, found.dropped, found.repaired, found.pending) == (12, 18, 2, 0)
+    with pytest.raises(UnknownName, match="holds no stream 'b'"):
+        open_run(run_folder).ledger("b")
+
+
+def test_a_run_of_before_there_were_accounts_can_be_read(recorder, run_folder):
+    recorder.open({"a": SPEC})
+    recorder.close()
+    path = run_folder / "run.json"
+    plain = msgspec.json.decode(path.read_bytes())
+    del plain["streams"]["a"]["ledger"]
+    path.write_bytes(msgspec.json.encode(plain))
+    assert open_run(run_folder).ledger("a") == HopLedger()

@@ -88,6 +88,19 @@ def test_trouble_and_losses_are_said():
     assert manager_text(ManagerStatus()) == "<Manager: 0 hosts, 0 processes, no nodes>"
 
 
+def test_what_comes_in_is_told_in_words():
+    ledger = HopLedger(
+        sent=1300, received=1000, dropped=100, repaired=20, rate=999.6, lag=0.2, transfermode="sharedmem"
+    )
+    assert str(ledger) == ("1000 samples/s by shared memory, 0.2 s behind, 100 samples dropped, 20 repaired")
+    assert str(HopLedger(sent=1, received=1, transfermode="plaindata")) == "0 samples/s by socket"
+    assert str(HopLedger(sent=1, received=1)) == ""
+    node = NodeStatus(name="n", type="T", state=State.RUNNING, inputs=(PortStatus(name="in", ledger=ledger),))
+    status = msgspec.structs.replace(STATUS, nodes={"amp": (node,)})
+    cells = {row.key: row for row in status_rows(status)}["rig/amp/n"].cells
+    assert cells[-1] == f"T · in: {ledger}"
+
+
 def test_the_static_table_holds_all_rows_and_no_foreign_markup():
     html = manager_html(STATUS)
 

@@ -1,0 +1,113 @@
+"""How a node's output is served: said by its user; what its stream is, the node itself says."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.stream import Compression, StreamSpec
+from pyacq_lab.transport.memory import CAN_SHARE
+from pyacq_lab.transport.outputs import OutputStream, TransferMode
+from pyacq_lab.transport.streamsocket import Protocol
+from pyacq_lab.wire.compression import codec_library
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """How an output is served; None leaves it as it would be.
+
+    Attributes
+    ----------
+    protocol : {'tcp', 'ipc', 'inproc'}
+        For readers anywhere, on this machine, in this nodegroup.
+    interface : str
+        IP address of this machine at which readers reach it.
+    port : int or '*'
+        TCP port.
+    transfermode : {'auto', 'sharedmem', 'plaindata'}
+        Whether readers on this machine share memory with it: those that can; all, and others are refused;
+        none.
+    compression : {'', 'blosclz', 'lz4', 'lz4hc', 'zlib', 'zstd'}
+        Codec for readers that do not.
+    buffer_size : int
+        Samples that its ring buffer holds.
+    buffer_seconds : float
+        The same as a time, s.
+    """
+
+    protocol: Protocol | None = None
+    interface: str | None = None
+    port: int | str = "*"
+    transfermode: TransferMode | None = None
+    compression: Compression | None = None
+    buffer_size: int | None = None
+    buffer_seconds: float | None = None
+
+    def changed(self, settings: dict[str, Any], whose: str) -> Serving:
+        """Copy with some settings changed.
+
+        Raises
+        ------
+        ConfigurationError, MissingDependency
+            One is unknown, out of range, the node's own to say, or wants something that is not installed.
+        """
+        known = self.__struct_fields__
+        if own := [name for name in settings if name in StreamSpec.__struct_fields__ and name not in known]:
+            raise ConfigurationError(
+                f"{', '.join(own)} of {whose} cannot be configured here: the node says what its stream is, "
+                f"by its own settings. What can be said here is how it is served: {', '.join(known)}"
+            )
+        if unknown := [name for name in settings if name not in known]:
+            raise ConfigurationError(
+                f"{', '.join(unknown)}: an output is served by {', '.join(known)} ({whose})"
+            )
+        if settings.get("buffer_size") and settings.get("buffer_seconds"):
+            raise ConfigurationError(f"{whose}: give buffer_size or buffer_seconds, not both")
+        for one, other in (("buffer_size", "buffer_seconds"), ("buffer_seconds", "buffer_size")):
+            if settings.get(one):
+                settings = {other: None} | settings  # the newer word counts
+        return msgspec.structs.replace(self, **settings).checked(whose)
+
+    def checked(self, whose: str) -> Serving:
+        """Give itself back. Raises as `changed`."""
+        mode = self.transfermode
+        if self.protocol is not None and self.protocol not in get_args(Protocol):
+            raise ConfigurationError(
+                f"protocol={self.protocol!r} of {whose}: wanted 'tcp', 'ipc' or 'inproc'"
+            )
+        if mode is not None and mode not in get_args(TransferMode):
+            modes = ", ".join(map(repr, get_args(TransferMode)))
+            raise ConfigurationError(f"transfermode={mode!r} of {whose}: wanted one of {modes}")
+        if mode == "sharedmem" and not CAN_SHARE:
+            raise ConfigurationError(
+                f"transfermode='sharedmem' of {whose}: that machine's system cannot share memory; use 'auto'"
+            )
+        try:
+            self.described(StreamSpec())
+        except TypeError as error:
+            raise ConfigurationError(f"{whose}: {error}") from None
+        if self.compression:
+            codec_library()
+        return self
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What `OutputStream.serve` is to be told."""
+        return {"protocol": self.protocol or "tcp", "interface": self.interface, "port": self.port}
+
+    def described(self, spec: StreamSpec) -> StreamSpec:
+        """What the node says that the stream is, with what is said here."""
+        changes: dict[str, Any] = {}
+        if self.compression is not None:
+            changes["compression"] = self.compression
+        if self.buffer_size or self.buffer_seconds:
+            changes |= {"buffer_size": self.buffer_size or 0, "buffer_seconds": self.buffer_seconds or 0.0}
+        return spec.replace(**changes) if changes else spec
+
+    def apply(self, output: OutputStream, spec: StreamSpec | None) -> None:
+        """Serve an output so; ``spec`` is what its node says of it, None where that is not known yet."""
+        if spec is None:
+            output.serve(**self.place)
+        else:
+            output.configure(self.described(spec), transfermode=self.transfermode or "auto", **self.place)
