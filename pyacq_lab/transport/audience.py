@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.doorbell import Ringer, is_doorbell
 from pyacq_lab.transport.ringlayout import N_READERS
-from pyacq_lab.transport.streamring import Entry, RingWriter
+from pyacq_lab.transport.streamring import Entry, RingWriter, StreamRing
 from pyacq_lab.wire.compression import pack
 from pyacq_lab.wire.streaming import (
     Admitted,
@@ -25,13 +26,19 @@ from pyacq_lab.wire.streaming import (
     Fetch,
     Fetched,
     FromReader,
+    Hello,
+    Leave,
     Lost,
+    Opened,
     Subscribe,
     Taken,
     encode,
 )
 
+log = logging.getLogger(__name__)
+
 _SILENT_READER = 10.0  # a reader not heard of for so long is given up; it may come back
+_AT_ONCE = 4 << 20  # bytes sent to one reader before the producer has its turn
 _MOST_FETCHED = 64 << 20  # bytes that one request for samples of the past may ask for
 
 
@@ -49,19 +56,33 @@ class Audience:
 
     Parameters
     ----------
+    name : str
+        The output's name.
     send : callable
         ``send(frames, copy)`` sends one message, the reader's routing id first; False where it is gone.
         Without a copy the last frame must stay as it is until the reader has it.
+    opened : callable
+        Describes the stream to a reader; asked only while there is a ring.
     """
 
-    def __init__(self, send: Callable[[list[Any], bool], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[list[Any], bool], bool],
+        opened: Callable[[Hello], Opened],
+    ) -> None:
+        self._name = name
         self._send = send
+        self._opened = opened
+        self._greeted: dict[bytes, Hello] = {}
+        self._given_up: set[bytes] = set()  # those that were silent, but whose connection may stand
+        self._behind: set[bytes] = set()  # those that are owed more than was sent at once
         self._readers: dict[bytes, _Reader] = {}
         self._near: list[_Reader] = []  # those that read the ring themselves
         self._far: list[bytes] = []  # those that are sent the samples
         self._slots = list(range(N_READERS - 1, -1, -1))
         self._resting: dict[int, str] = {}  # places of readers that may come back, and their doorbells
-        self.unreachable: list[bytes] = []  # readers whose connection was found to be gone
+        self._unreachable: list[bytes] = []  # readers whose connection was found to be gone
         self._ringer: Ringer | None = None
         self._packed: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
 
@@ -70,15 +91,24 @@ class Audience:
 
     # --- what readers say
 
-    def hear(self, routing_id: bytes, message: FromReader, ring: RingWriter) -> bool:
-        """Do what a reader asks for; False where it is none (any more)."""
+    def hear(self, routing_id: bytes, message: FromReader, ring: RingWriter | None) -> None:
+        """Do what a reader asks for; before there is a ring, note that it is there."""
+        if isinstance(message, Hello):
+            self._greeted[routing_id] = message
+            if ring is not None:
+                self._send([routing_id, encode(self._opened(message))], True)
+            return
+        if ring is None:
+            return
         reader = self._readers.get(routing_id)
         if isinstance(message, Subscribe):
             self._admit(routing_id, message, ring)
-        elif isinstance(message, Fetch):
-            self._fetch(routing_id, message, ring)
+        elif isinstance(message, Leave):
+            self._forget(routing_id, ring, for_good=True)
+            self._greeted.pop(routing_id, None)
+            self._given_up.discard(routing_id)
         elif reader is None:
-            return False
+            self._welcome_back(routing_id)
         elif isinstance(message, Taken):
             reader.heard = time.monotonic()
             reader.taken = max(reader.taken, message.samples)
@@ -88,10 +118,12 @@ class Audience:
             reader.heard = time.monotonic()
             tip = reader.cursor.tip(ring.position, ring.running, message.token)
             self._send([routing_id, encode(tip)], True)
-        else:
-            self._forget(routing_id, ring, for_good=True)
-            return False
-        return True
+
+    def _welcome_back(self, routing_id: bytes) -> None:
+        """Let a reader begin again that was silent for long, but whose connection has stood."""
+        if routing_id in self._given_up and routing_id in self._greeted:
+            self._given_up.discard(routing_id)
+            self._send([routing_id, encode(self._opened(self._greeted[routing_id]))], True)
 
     def _admit(self, routing_id: bytes, wish: Subscribe, ring: RingWriter) -> None:
         self._forget(routing_id, ring)
@@ -118,7 +150,8 @@ class Audience:
         if reader.slot < 0:
             self._pump(routing_id, reader, ring)
 
-    def _fetch(self, routing_id: bytes, wish: Fetch, ring: RingWriter) -> None:
+    def fetch(self, routing_id: bytes, wish: Fetch, ring: StreamRing) -> None:
+        """Send samples of the past that a reader asks for. Needs no lock: the producer is not held up."""
         nbytes = (wish.stop - wish.start) * ring.spec.sample_nbytes
         if nbytes > _MOST_FETCHED:
             error = f"{nbytes} bytes asked for at once; ask for at most {_MOST_FETCHED}"
@@ -133,24 +166,43 @@ class Audience:
 
     # --- what they are told
 
-    def tell(self, ring: RingWriter) -> None:
-        """Let all readers know that something was written."""
+    def tell(self, ring: RingWriter) -> bool:
+        """Let all readers know that something was written; whether some are owed more than that."""
         for reader in self._near:
             if ring.disarm(reader.slot) and self._ringer is not None:
                 self._ringer.ring(reader.bell)
         if self._far:
             for routing_id in self._far[:]:
                 self._pump(routing_id, self._readers[routing_id], ring)
+        return bool(self._behind)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether readers are owed more than was sent at once: `pump` goes on."""
+        return bool(self._behind)
+
+    def pump(self, ring: RingWriter) -> None:
+        """Send more to those that are behind."""
+        behind, self._behind = self._behind, set()
+        for routing_id in behind:
+            reader = self._readers.get(routing_id)
+            if reader is not None and reader.slot < 0:
+                self._pump(routing_id, reader, ring)
 
     def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
+        """Send a reader what it is owed, but not so much at once that the producer is held up."""
         cursor = reader.cursor
         window = max(1, ring.size // (2 if cursor.policy == "lossless" else 8))
         backlog = window if cursor.policy == "drop-oldest" else 1
         # A source that waits for this reader overwrites nothing that is still on its way to it.
         copy = not (ring.spec.waits and cursor.policy == "lossless")
+        most = cursor.sent + max(1, _AT_ONCE // ring.spec.sample_nbytes)
         while cursor.sent - reader.taken < window and (owed := cursor.take(ring, backlog)):
             if not self._send(self._message(routing_id, owed, ring), copy):
                 self._lose(routing_id, ring)
+                return
+            if cursor.sent >= most:
+                self._behind.add(routing_id)
                 return
 
     def _message(self, routing_id: bytes, owed: Entry | Lost, ring: RingWriter) -> list[Any]:
@@ -232,27 +284,35 @@ class Audience:
                 del self._resting[slot]
                 self._slots.append(slot)
 
-    def give_up_silent(self, ring: RingWriter) -> list[bytes]:
-        """Forget readers that were not heard of for long; returns their routing ids."""
+    def tick(self, ring: RingWriter) -> None:
+        """Do what is due a few times a second: give up the silent, and tell all how far the producer is."""
         since = time.monotonic() - _SILENT_READER
-        silent = [routing_id for routing_id, reader in self._readers.items() if reader.heard < since]
-        for routing_id in silent:
+        for routing_id in [r for r, reader in self._readers.items() if reader.heard < since]:
+            log.warning("a reader of %s is silent and given up", self._name)
             self._forget(routing_id, ring)
+            self._given_up.add(routing_id)
         self.forget_the_dead(ring)
-        return silent
+        self.send_tips(ring)
+        while self._unreachable:
+            routing_id = self._unreachable.pop()
+            self._greeted.pop(routing_id, None)
+            self._given_up.discard(routing_id)
 
-    def forget_all(self) -> None:
-        """Forget all readers, as the ring they read is replaced by another."""
+    def begin_anew(self) -> None:
+        """Describe the stream again to all, as the ring they read is replaced by another."""
         self._readers.clear()
         self._near.clear()
         self._far.clear()
         self._packed.clear()
         self._resting.clear()
+        self._behind.clear()
         self._slots = list(range(N_READERS - 1, -1, -1))
+        for routing_id, hello in self._greeted.items():
+            self._send([routing_id, encode(self._opened(hello))], True)
 
     def _lose(self, routing_id: bytes, ring: RingWriter) -> None:
         """Forget a reader whose connection is gone: should it come back, it says where it stands."""
-        self.unreachable.append(routing_id)
+        self._unreachable.append(routing_id)
         self._forget(routing_id, ring)
 
     def _forget(self, routing_id: bytes, ring: RingWriter, for_good: bool = False) -> None:

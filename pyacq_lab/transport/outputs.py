@@ -16,23 +16,15 @@ from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport import streamcontext
 from pyacq_lab.transport.audience import Audience
-from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.memory import CAN_SHARE, SharedMemory, machine
-from pyacq_lab.transport.reactor import Frames, SharedSocket
+from pyacq_lab.transport.reactor import Frames
 from pyacq_lab.transport.ringlayout import RingLayout
 from pyacq_lab.transport.streamcontext import StreamContext
+from pyacq_lab.transport.streamdoor import StreamDoor
 from pyacq_lab.transport.streamring import RingWriter
-from pyacq_lab.transport.streamsocket import Protocol, serve
+from pyacq_lab.transport.streamsocket import Protocol
 from pyacq_lab.wire.compression import codec_library
-from pyacq_lab.wire.streaming import (
-    FromReader,
-    Hello,
-    Leave,
-    Opened,
-    RingAddress,
-    decode_from_reader,
-    encode,
-)
+from pyacq_lab.wire.streaming import Fetch, Hello, Opened, RingAddress, decode_from_reader
 
 log = logging.getLogger(__name__)
 
@@ -78,23 +70,16 @@ class OutputStream:
         self.node = node
         self._lent = context is None
         self._context = streamcontext.borrow() if context is None else context
-        # Whoever has the address of a stream that stands by itself may read it: it carries this key.
-        self._reader_keys = KeyPair.generate() if self._lent else None
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
-        self._audience = Audience(self._send_frames)
+        self._door = StreamDoor(self._context, node, name, self._lent, self._on_message)
+        self._audience = Audience(self.full_name, self._door.send, self._opened)
         self._ring: RingWriter | None = None
         self._memory: SharedMemory | None = None
-        self._greeted: dict[bytes, Hello] = {}
-        self._given_up: set[bytes] = set()
         self._transfermode: TransferMode = "auto"
         self._filters: list[Filter] = []
         self._running = False
         self._closed = False
-        self._socket: SharedSocket | None = None
-        self._address: StreamAddress | None = None
-        self._served: tuple[Any, ...] = ()
-        self._domain = f"stream:{node}.{name}:{id(self)}"
         self._timer = self._context.reactor.call_every(SIGN_OF_LIFE, self._tick)
 
     def __repr__(self) -> str:
@@ -127,9 +112,10 @@ class OutputStream:
     @property
     def address(self) -> StreamAddress:
         """Where it can be read; another process connects to it. Raises LifecycleError before `configure`."""
-        if self._address is None:
+        address = self._door.address
+        if address is None:
             raise LifecycleError(f"output {self.full_name} has no address yet: configure it first")
-        return self._address
+        return address
 
     @property
     def context(self) -> StreamContext | None:
@@ -155,25 +141,7 @@ class OutputStream:
         ConfigurationError
             It cannot listen there; it goes on where it was.
         """
-        wanted = (protocol, interface or self._context.interface, port, encrypted)
-        if self._address is not None and self._served == wanted:
-            return self._address
-        # Of a stream that is lent its context somebody knows the address by which others reach the machine.
-        if self._lent and wanted[1] in ("0.0.0.0", "[::]", "::", "*"):
-            raise ConfigurationError(
-                f"interface={interface!r}: give the address by which readers reach this machine"
-            )
-        keys = self._context.server_keys
-        raw, endpoint = serve(self._context.reactor.context, keys, self._domain, *wanted)
-        with self._lock:
-            self._end_serving()
-            self._context.reactor.zap.open_domain(self._domain, self._may_read)
-            secret = self._reader_keys.secret if self._reader_keys and encrypted else ""
-            public = keys.public if encrypted else ""
-            self._address = StreamAddress(endpoint, public, self.node, self.name, secret)
-            self._served = wanted
-            self._socket = self._context.reactor.add(raw, self._on_message)
-            return self._address
+        return self._door.open(protocol, interface, port, encrypted)
 
     def configure(
         self,
@@ -232,7 +200,7 @@ class OutputStream:
             ring, memory = self._ring, self._memory
             if ring is None or ring.spec != spec or mode != self._transfermode:
                 ring, memory = self._make_ring(spec, mode)
-            if protocol is not None or interface is not None or port != "*" or self._address is None:
+            if protocol is not None or interface is not None or port != "*" or self._door.address is None:
                 self.serve(protocol or "tcp", interface, port, encrypted)
             self._transfermode = mode
             if ring is not self._ring:
@@ -324,7 +292,8 @@ class OutputStream:
             if time_ns is None:
                 time_ns = time.time_ns() - round(len(array) / ring.spec.sample_rate * 1e9)
             ring.write(array, time_ns, uncertainty_ns, lost, reason)
-            self._audience.tell(ring)
+            if self._audience.tell(ring):
+                self._pump_soon()
 
     def wait_room(self, count: int, timeout: float) -> bool:
         """Wait until ``count`` samples can be sent without overwriting any that a lossless reader lacks.
@@ -372,7 +341,7 @@ class OutputStream:
             self._audience.close(self._ring)
             self._room.notify_all()
         self._context.reactor.cancel(self._timer)
-        self._end_serving()
+        self._door.close()
         if self._memory is not None:
             self._memory.close()
         if self._lent:
@@ -417,9 +386,7 @@ class OutputStream:
             self._memory.close()
         self._ring, self._memory = ring, memory
         self._running = False
-        self._audience.forget_all()
-        for routing_id, hello in self._greeted.items():
-            self._send_frames([routing_id, encode(self._opened(hello))])
+        self._audience.begin_anew()
 
     def _opened(self, hello: Hello) -> Opened:
         ring = self._ready_ring()
@@ -444,21 +411,7 @@ class OutputStream:
         ring.set_running(running)
         self._audience.send_tips(ring)
 
-    def _send_frames(self, frames: list[Any], copy: bool = True) -> bool:
-        return self._socket is not None and self._socket.send(frames, copy=copy)
-
-    def _end_serving(self) -> None:
-        if self._socket is not None:
-            self._socket.close(0.2)
-            self._context.reactor.zap.close_domain(self._domain)
-            self._socket = None
-
     # --- the reactor's thread
-
-    def _may_read(self, key: str) -> bool:
-        if self._reader_keys is not None and key == self._reader_keys.public:
-            return True
-        return self._context.allow(key)
 
     def _on_message(self, frames: Frames) -> None:
         routing_id = frames[0].bytes
@@ -467,38 +420,33 @@ class OutputStream:
         except (ProtocolError, IndexError) as error:
             log.warning("ignored a reader's message at %s: %s", self.full_name, error)
             return
+        ring = self._ring
+        if isinstance(message, Fetch):
+            if ring is not None:
+                self._audience.fetch(routing_id, message, ring)  # looks at the ring as any reader does
+            return
         with self._lock:
-            if self._closed:
-                return
-            if isinstance(message, Hello):
-                self._greeted[routing_id] = message
-                if self._ring is not None:
-                    self._send_frames([routing_id, encode(self._opened(message))])
-            elif self._ring is not None and not self._audience.hear(routing_id, message, self._ring):
-                self._hear_stranger(routing_id, message)
-            self._room.notify_all()
+            if not self._closed:
+                self._audience.hear(routing_id, message, self._ring)
+                self._pump_soon()
+                self._room.notify_all()
 
-    def _hear_stranger(self, routing_id: bytes, message: FromReader) -> None:
-        if isinstance(message, Leave):
-            self._greeted.pop(routing_id, None)
-            self._given_up.discard(routing_id)
-        elif routing_id in self._given_up:  # it was silent, but its connection has stood: it may begin again
-            self._given_up.discard(routing_id)
-            self._send_frames([routing_id, encode(self._opened(self._greeted[routing_id]))])
+    def _pump_soon(self) -> None:
+        if self._audience.is_behind:
+            self._context.reactor.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        with self._lock:
+            if self._ring is not None and not self._closed:
+                self._audience.pump(self._ring)
+                self._pump_soon()
 
     def _tick(self) -> None:
         with self._lock:
-            if self._ring is None or self._closed:
-                return
-            for routing_id in self._audience.give_up_silent(self._ring):
-                log.warning("a reader of %s is silent and given up", self.full_name)
-                self._given_up.add(routing_id)
-            self._audience.send_tips(self._ring)
-            while self._audience.unreachable:
-                routing_id = self._audience.unreachable.pop()
-                self._greeted.pop(routing_id, None)
-                self._given_up.discard(routing_id)
-            self._room.notify_all()
+            if self._ring is not None and not self._closed:
+                self._audience.tick(self._ring)
+                self._pump_soon()
+                self._room.notify_all()
 
 
 def _described(spec: StreamSpec | None, fields: dict[str, Any]) -> StreamSpec:
