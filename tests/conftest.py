@@ -10,6 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("any load", deadline=None)
+settings.load_profile("any load")
 
 SHARED_MEMORY = Path("/dev/shm")
 PATIENCE = 10.0

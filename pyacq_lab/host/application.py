@@ -51,6 +51,8 @@ class Application:
         told together.
     own_records : int
         Number of the next record of the host's own, as this manager counts them.
+    told, received : int
+        Numbers of the last event that was sent, and of the last that it has said to have heard.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Application:
     journal: Journal = field(default_factory=Journal)
     own_records: int = 0
     told: int = 0
+    received: int = 0
     gone_since: float | None = None
     groups: Groups = field(init=False)
     _records: list[LogRecord] = field(default_factory=list)
@@ -72,6 +75,7 @@ class Application:
         """Go on over a new connection; what came after event ``heard`` is told again."""
         self.routing_id, self.told, self.lease = routing_id, min(heard, self.journal.stop - 1), lease
         self.gone_since, self.heard = None, now
+        self.hear(heard)
         self.tell_news()
 
     def notify(self, topic: str, value: Any) -> None:
@@ -93,6 +97,15 @@ class Application:
             records, self._records = self._records, []
             self.journal.append("log", records, sum(1 + len(r.message) // 200 for r in records))
             self.tell_news()
+
+    def unheard_records(self) -> list[LogRecord]:
+        """Log records that it has not said to have heard."""
+        self._tell_records()
+        return [r for event in self.journal.after(self.received, "log") for r in event.value]
+
+    def hear(self, heard: int) -> None:
+        """Note that it has heard all up to event ``heard``."""
+        self.received = max(self.received, min(heard, self.journal.stop - 1))
 
     def tell_news(self) -> None:
         """Send what has not been sent, as far as the connection takes it now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import Reachable, Spawned
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.model.status import GroupStatus, PostMortem
-from pyacq_lab.wire.logcodec import LogOrigin, encode_batch
+from pyacq_lab.wire.logcodec import LogOrigin
 from pyacq_lab.wire.messages import Spawn
 
 log = logging.getLogger(__name__)
+
+_FORMER = 8
+"""Ended processes whose names are taken anew and whose last words are kept all the same."""
 
 Notify = Callable[[str, Any], None]
 """Tells the manager something: topic and value."""
@@ -92,6 +95,7 @@ class Groups:
         self._clock = clock
         self._host = host
         self._groups: dict[str, Group] = {}
+        self._former: list[Group] = []  # their names are others' by now
         self._closed = False
 
     def find(self, name: str) -> Group:
@@ -122,7 +126,9 @@ class Groups:
         group = Group(request.name, request.token, asyncio.get_running_loop().create_future())
         group.spawned.add_done_callback(lambda f: f.cancelled() or f.exception())  # heard by whoever waits
         if there is not None and there.process is not None:
-            there.process.forget_words()
+            self._former.append(there)  # its manager may still ask for its last words
+            while len(self._former) > _FORMER and (process := self._former.pop(0).process) is not None:
+                process.forget_words()
         self._groups[request.name] = group
         try:
             spawned = await self._start(group, request, interface)
@@ -185,20 +191,23 @@ class Groups:
         self._closed = True
         names = [n for n, g in self._groups.items() if g.ending is None]
         await asyncio.gather(*(self.stop(n, grace) for n in names))
-        for group in self._groups.values():
+
+    def unheard(self) -> Iterator[bytes]:
+        """Batches of what the ended processes had said and nobody has heard; after `close`."""
+        for group in (*self._former, *self._groups.values()):
             if group.process is not None:
+                yield from group.process.unheard(self._origin(group.name, group.process.pid))
                 group.process.forget_words()
 
     def last_words(self, name: str, pid: int, since: int) -> bytes | None:
         """Batch of what an ended process had said; see `LastWords`. Raises as `find`, or LifecycleError."""
-        group = self.find(name)
-        if group.process is None or group.process.pid != pid:
-            return None  # the name is another's by now
-        kept = group.process.last_words(since)
-        if kept is None:
-            return None
-        first, words = kept
-        return encode_batch(first, LogOrigin(host=self._host, process=name, pid=pid), words) if words else b""
+        for group in (self.find(name), *self._former):
+            if group.name == name and group.process is not None and group.process.pid == pid:
+                return group.process.last_words(since, self._origin(name, pid))
+        return None
+
+    def _origin(self, name: str, pid: int) -> LogOrigin:
+        return LogOrigin(host=self._host, process=name, pid=pid)
 
     def statuses(self) -> tuple[GroupStatus, ...]:
         """Snapshot of every nodegroup."""

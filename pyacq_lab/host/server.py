@@ -15,6 +15,7 @@ from pyacq_lab._version import __version__
 from pyacq_lab.errors import AuthenticationError, LifecycleError, UnknownName, VersionMismatch
 from pyacq_lab.host import machine
 from pyacq_lab.host.application import Application
+from pyacq_lab.host.backlog import ANYBODY, Backlog
 from pyacq_lab.host.groups import Groups
 from pyacq_lab.host.runtime import RuntimeFolder
 from pyacq_lab.host.voice import HostVoice, concerning
@@ -27,6 +28,7 @@ from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer, RpcServer
 from pyacq_lab.transport.sockets import HEARTBEAT_TIMEOUT, parse_endpoint
+from pyacq_lab.wire import messages
 from pyacq_lab.wire.messages import (
     PROTOCOL,
     AskPostMortem,
@@ -100,7 +102,9 @@ class HostServer:
         self._token = KeyPair.generate() if pairing else None
         self._clock = clock or SystemClock()
         self._applications: dict[str, Application] = {}
+        self._leaving: list[Application] = []
         self._dismissals: set[asyncio.Task[None]] = set()
+        self._backlog = Backlog(self.name)
         self._given_up: OrderedDict[str, str] = OrderedDict()
         self._folder = RuntimeFolder()
         self._launcher = Launcher(self._folder.path / "kernels")
@@ -120,6 +124,7 @@ class HostServer:
             await asyncio.to_thread(self._reactor.close)
             self._folder.remove()
             raise
+        self._backlog.take_over()
         self._folder.sweep()
         await self._launcher.start()
 
@@ -152,7 +157,13 @@ class HostServer:
 
     def voice(self) -> HostVoice:
         """What takes the host's own log records to the managers. Called in the event loop's thread."""
-        return HostVoice(self.name, self._clock, lambda: list(self._applications.values()), self._loop)
+        return HostVoice(
+            self.name,
+            self._clock,
+            lambda: [*self._applications.values(), *self._leaving],
+            self._loop,
+            lambda words: self._backlog.keep_own(ANYBODY, words),
+        )
 
     async def serve(self) -> None:
         """Serve until `stop` is called, then end all nodegroups."""
@@ -173,8 +184,9 @@ class HostServer:
     async def close(self) -> None:
         """End all nodegroups and stop listening."""
         await asyncio.gather(
-            *(self._end_groups(a, 3.0) for a in self._applications.values()), *self._dismissals
+            *(self._dismiss(a, 3.0) for a in list(self._applications.values())), *self._dismissals
         )
+        self._backlog.close()
         self._server.close()
         await self._launcher.close()
         await asyncio.to_thread(self._reactor.close)
@@ -216,8 +228,12 @@ class HostServer:
     async def _serve_application(self, message: Any, application: Application) -> Any:
         groups = application.groups
         match message:
-            case RenewLease():
+            case RenewLease(heard):
+                application.hear(heard)
                 return None
+            case messages.Backlog(since):
+                present = [a.id for a in self._applications.values()]
+                return self._backlog.read(application.key, application.id, present, since)
             case DescribeHost():
                 return machine.describe(self.name, self.endpoint, groups.statuses())
             case ListGroups():
@@ -240,8 +256,9 @@ class HostServer:
                 return groups.running(name).interrupt()
             case KernelConnection(name):
                 return groups.running(name).connection_info()
-            case Goodbye(stop_host):
-                await self._dismiss(application)
+            case Goodbye(stop_host, heard):
+                application.hear(heard)
+                await self._dismiss(application, DISMISS_GRACE)
                 if stop_host:
                     self._closing.set()
                 return None
@@ -323,14 +340,25 @@ class HostServer:
             self._given_up[application.id] = why
             while len(self._given_up) > _REMEMBERED:
                 self._given_up.popitem(last=False)
-            dismissal = asyncio.create_task(self._dismiss(application))
+            dismissal = asyncio.create_task(self._dismiss(application, DISMISS_GRACE))
             self._dismissals.add(dismissal)
             dismissal.add_done_callback(self._dismissals.discard)
 
-    async def _dismiss(self, application: Application) -> None:
-        self._applications.pop(application.id, None)
-        await self._end_groups(application, DISMISS_GRACE)
-
-    async def _end_groups(self, application: Application, grace: float) -> None:
-        with concerning(application.id):
-            await application.groups.close(grace)
+    async def _dismiss(self, application: Application, grace: float) -> None:
+        """End a manager's nodegroups; what it has not heard is kept for the next one of its key."""
+        if self._applications.pop(application.id, None) is None:
+            return
+        self._leaving.append(application)  # what is said of it meanwhile belongs to it
+        try:
+            with concerning(application.id):
+                await application.groups.close(grace)
+                for message in application.groups.unheard():
+                    self._backlog.keep(application.key, [message])
+                    await asyncio.sleep(0)  # there may be much of it, and others are served meanwhile
+            await asyncio.sleep(0)  # what was logged last is told in the loop's next pass
+        finally:
+            self._leaving.remove(application)
+        self._backlog.keep_records(application.key, application.unheard_records())
+        for other in self._applications.values():
+            if other.key == application.key:
+                other.notify("backlog", None)  # it was there before: it asks once more

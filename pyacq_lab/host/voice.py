@@ -34,7 +34,8 @@ def concerning(application: str) -> Iterator[None]:
 class HostVoice:
     """Takes the host's own records; see `LogSink`.
 
-    What is said in the course of one manager's requests is for that manager, everything else for all.
+    What is said in the course of one manager's requests is for that manager, everything else for all. What
+    nobody is there to hear is kept.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ class HostVoice:
         Gives the managers that there are; called in the event loop.
     loop : asyncio.AbstractEventLoop
         The host's event loop.
+    keep : callable
+        Takes what nobody is there to hear; called in the event loop.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class HostVoice:
         clock: Clock,
         hearers: Callable[[], Iterable[Application]],
         loop: asyncio.AbstractEventLoop,
+        keep: Callable[[Words], None],
     ) -> None:
         self._origin = LogOrigin(host=host, process="host")
         self._clock = clock
         self._hearers = hearers
         self._loop = loop
+        self._keep = keep
         self._queue: deque[tuple[str, Words]] = deque()
         self._lost = 0
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
@@ -83,7 +88,11 @@ class HostVoice:
             self._queue.clear()
             self._lost = 0
         with hushed():  # telling must not give more to tell
-            for application in self._hearers():
+            hearers = list(self._hearers())
+            for concerned, words in news:
+                if not (hearers and (concerned == "" or any(concerned == a.id for a in hearers))):
+                    self._keep(words)
+            for application in hearers:
                 application.own_records += lost  # the hole in the numbers says so
                 for concerned, words in news:
                     if concerned in ("", application.id):

@@ -42,6 +42,8 @@ class Launched:
         What the caller of the launcher passed, as it came.
     spool : str
         Where it keeps its last words, for `pyacq_lab.transport.spool.open_spool`; empty: nowhere.
+    spill : str
+        Folder for what the spool does not hold while nobody listens.
     host : HostWatch
         Say there what should happen when the host is gone.
     """
@@ -50,6 +52,7 @@ class Launched:
     connection_file: str
     bootstrap: dict[str, Any]
     spool: str
+    spill: str
     host: HostWatch
 
     def report(self, told: dict[str, Any]) -> None:
@@ -117,7 +120,12 @@ def _run(pipe: int, host: HostWatch) -> int:
         os.chdir(request["cwd"])
     sys.argv = [request["name"]]
     launched = Launched(
-        request["name"], request["connection_file"], request["bootstrap"], request["spool"], host
+        request["name"],
+        request["connection_file"],
+        request["bootstrap"],
+        request["spool"],
+        request["spill"],
+        host,
     )
     try:
         return _find(request["program"])(launched)

@@ -142,13 +142,14 @@ class Launcher:
         manager = self._manager(request)
         spool = self._spool(request.name)
         try:
-            first_line = self._first_line(request, manager.connection_file, spool)
+            spill = self._runtime_dir.resolve() / f"unheard-{uuid.uuid4().hex}"
+            first_line = self._first_line(request, manager.connection_file, spool, spill)
             pipes = Pipes()
         except BaseException:
             if spool is not None:
                 spool.close()
             raise
-        process = KernelProcess(request.name, manager, pipes, on_output, on_exit, spool, mark)
+        process = KernelProcess(request.name, manager, pipes, on_output, on_exit, spool, spill, mark)
         provisioner = GroupProvisioner(parent=manager, kernel_spec=manager.kernel_spec)
         provisioner.bearer = partial(self._bear, request, first_line, pipes, process)
         manager.provisioner = provisioner
@@ -218,7 +219,9 @@ class Launcher:
             logger.warning("nodegroup %s starts without a spool, its last words may be lost: %s", name, error)
             return None
 
-    def _first_line(self, request: LaunchRequest, connection_file: str, spool: Spool | None) -> bytes:
+    def _first_line(
+        self, request: LaunchRequest, connection_file: str, spool: Spool | None, spill: Path
+    ) -> bytes:
         plain = {
             "name": request.name,
             "program": self._program,
@@ -227,6 +230,7 @@ class Launcher:
             "cwd": request.cwd,
             "env": request.env,
             "spool": "" if spool is None else spool.path,
+            "spill": str(spill),
         }
         try:
             return json.dumps(plain).encode() + b"\n"

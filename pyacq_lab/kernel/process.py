@@ -7,22 +7,22 @@ import contextlib
 import logging
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-from msgspec import Raw
 
-from pyacq_lab.errors import LifecycleError, ProtocolError
+from pyacq_lab.errors import LifecycleError
 from pyacq_lab.kernel.endings import TAIL_LINES, Ending
+from pyacq_lab.kernel.lastwords import LastWordsKept
 from pyacq_lab.kernel.pipes import Pipes
 from pyacq_lab.kernel.provisioner import GroupKernelManager
 from pyacq_lab.kernel.spawned import Child
 from pyacq_lab.kernel.tree import ProcessTree
 from pyacq_lab.model.status import Usage
 from pyacq_lab.transport.spool import Spool
-from pyacq_lab.wire.spool import SpoolContent
+from pyacq_lab.wire.logcodec import LogOrigin
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class KernelProcess:
         on_output: OnOutput,
         on_exit: OnExit,
         spool: Spool | None = None,
+        spill: Path | None = None,
         mark: str = "",
     ) -> None:
         self.name = name
@@ -69,8 +70,7 @@ class KernelProcess:
         self.report: dict[str, Any] = {}
         self._manager = manager
         self._pipes = pipes
-        self._spool = spool
-        self._content: SpoolContent | None = None
+        self._words = LastWordsKept(name, spool, spill)
         self._on_output = on_output
         self._on_exit: OnExit | None = None
         self._wanted_on_exit = on_exit
@@ -108,19 +108,8 @@ class KernelProcess:
         """The last 200 lines it wrote by descriptor or before its prints were taken over."""
         return tuple(self._tail)
 
-    def last_words(self, seq: int) -> tuple[int, list[Raw]] | None:
-        """What the ended process had said before its end: encoded records, as `wire.logcodec` has them.
-
-        Parameters
-        ----------
-        seq : int
-            Number of the first record that is wanted.
-
-        Returns
-        -------
-        tuple of (int, list of msgspec.Raw), or None
-            The first one's number, and records that follow on each other, at most a megabyte of them; an
-            empty list where there are no more: then all are forgotten. None where nothing was kept.
+    def last_words(self, seq: int, origin: LogOrigin) -> bytes | None:
+        """What the ended process had said before its end; see `LastWordsKept.after`.
 
         Raises
         ------
@@ -129,18 +118,15 @@ class KernelProcess:
         """
         if self.ending is None:
             raise LifecycleError(f"nodegroup {self.name!r} still runs: it says itself what it has to say")
-        if self._content is None:
-            return None
-        runs = self._content.after(seq)
-        if not runs:
-            self.forget_words()
-        return runs[0] if runs else (seq, [])
+        return self._words.after(seq, origin)
+
+    def unheard(self, origin: LogOrigin) -> Iterator[bytes]:
+        """Batches of what no log server had acknowledged when the process ended; see `last_words`."""
+        return self._words.unheard(origin)
 
     def forget_words(self) -> None:
-        """Give back the memory of the last words. Idempotent."""
-        if self._spool is not None:
-            self._spool.close()
-        self._spool = self._content = None
+        """Give back what the last words are kept in. Idempotent."""
+        self._words.forget()
 
     def usage(self) -> Usage:
         """What the whole process tree uses; the CPU time since the last question."""
@@ -226,22 +212,11 @@ class KernelProcess:
         finally:
             child.release()
         await self._pipes.finish(_DRAIN_TIME)
-        self._read_spool()
+        self._words.read()
         await self._manager.cleanup_resources()
         self.ending = Ending.of(status, expected=expected, output=self.output_tail())
         self._tell(self.ending)
         return self.ending
-
-    def _read_spool(self) -> None:
-        spool, self._spool = self._spool, None
-        if spool is None:
-            return
-        try:
-            self._content = spool.content()
-        except ProtocolError as error:
-            logger.error("the last words of nodegroup %s cannot be read: %s", self.name, error)
-        finally:
-            spool.close()
 
     def _tell(self, ending: Ending) -> None:
         if self._on_exit is None:

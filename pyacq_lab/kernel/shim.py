@@ -26,6 +26,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from pyacq_lab.kernel.prints import PrintLines
+from pyacq_lab.transport.capture import prints_a_record
 from pyacq_lab.transport.logs import is_hushed
 
 _FDS = {"stdout": 1, "stderr": 2}
@@ -87,7 +88,8 @@ class CellStream(OutStream):
         if not self._is_master_process():
             os.write(self.fileno(), string.encode(errors="backslashreplace"))  # a fork of a user's
             return len(string)
-        self.lines.write(string, in_cell)
+        if not prints_a_record(sys._getframe(1), string):  # else it is in the log already
+            self.lines.write(string, in_cell)
         if in_cell and not self.closed:
             super().write(string)
         return len(string)

@@ -397,7 +397,8 @@ class NodeGroupHandle:
             self.client.wait_connected()
             for message in self._log_levels.values():
                 self.client.call(message, 5.0)
-            self.host.manager.log_server.connect(self.log_endpoint, self.public_key, self.log_source)
+            logs = self.host.manager.log_server
+            logs.connect(self.log_endpoint, self.public_key, self.log_source, self.host.name)
         except BaseException as error:
             self.release()
             if self.ending:
@@ -410,7 +411,9 @@ class NodeGroupHandle:
         with self._file_lock:
             if post_mortem is not None and self._last_words is None:
                 client, logs = self.host.client, self.host.manager.log_server
-                self._last_words = LastWordsHeard(client, logs, self.name, self.pid, self.log_source)
+                self._last_words = LastWordsHeard(
+                    client, logs, self.name, self.pid, self.log_source, self.host.name
+                )
         self.ending = ending
         self.client.fail(f"{self.where} has ended: {ending}")
         for client in list(self._at_work):

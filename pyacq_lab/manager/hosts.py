@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pyacq_lab._version import __version__
 from pyacq_lab.errors import (
     AuthenticationError,
@@ -22,6 +24,7 @@ from pyacq_lab.errors import (
 )
 from pyacq_lab.manager.clockwatch import ClockWatch
 from pyacq_lab.manager.groups import NodeGroupHandle
+from pyacq_lab.manager.lastwords import BacklogHeard
 from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.loglevels import check_level, check_logger_name
 from pyacq_lab.model.logs import LogRecord
@@ -31,12 +34,12 @@ from pyacq_lab.model.status import GroupStatus, HostStatus, PostMortem
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.transport.sockets import parse_endpoint, refuses
+from pyacq_lab.wire.envelope import Event
 from pyacq_lab.wire.messages import (
     PROTOCOL,
     AskPostMortem,
     AttachGroup,
     DescribeHost,
-    Event,
     Goodbye,
     Hello,
     KeptLogs,
@@ -93,6 +96,7 @@ class HostHandle:
         self._looking = False
         self._lock = threading.Lock()
         self._heard = 0
+        self._backlog: BacklogHeard | None = None
         self.name = endpoint
         paired = token is None or self._pair(token)
         self.client = self._connect(manager.user_keys, hint="" if paired else _TOKEN_IS_SPENT)
@@ -105,6 +109,7 @@ class HostHandle:
         except BaseException:
             self.client.close()
             raise
+        self._hear_backlog()
         self._renewal = manager.reactor.call_every(min(RENEW_PERIOD, manager.lease / 4), self._renew)
 
     def __repr__(self) -> str:
@@ -187,7 +192,7 @@ class HostHandle:
 
         They are what processes wrote by descriptor, and how they ended; the log server has had them.
         """
-        return list(self.client.call(KeptLogs(), 5.0))
+        return [self._ours(record) for record in self.client.call(KeptLogs(), 5.0)]
 
     def set_log_level(self, level: int | str, logger: str = "") -> str:
         """Set the level of one of the host server's own loggers, for all managers that hear it.
@@ -214,7 +219,7 @@ class HostHandle:
         try:
             if was_there:
                 self._end_groups()
-                self.client.call(Goodbye(stop_host), 30.0)
+                self.client.call(Goodbye(stop_host, self._heard), 30.0)
         except PyacqError as error:
             # A host that is told to end may be gone before its answer has left.
             if not (stop_host and isinstance(error, ProcessDied)):
@@ -226,6 +231,7 @@ class HostHandle:
             )
         self.forget(*groups)
         self.client.close()
+        self.manager.log_server.end(self.name, "host", self.welcome.pid)
 
     def _end_groups(self, patience: float = 2.0) -> None:
         """End all nodegroups at once, and take in what they had still to say: the host forgets it with us."""
@@ -250,6 +256,7 @@ class HostHandle:
         self.manager.log_server.disconnect(*(group.log_source for group in groups), timeout=0.0)
         for group in groups:
             group.release()
+            self.manager.log_server.end(self.name, group.name, group.pid)
             with self._lock:
                 if self.groups.get(group.name) is group:
                     del self.groups[group.name]
@@ -258,7 +265,6 @@ class HostHandle:
 
     def spawn(self, request: Spawn) -> Spawned:
         """Have a process started; see `create_nodegroup`."""
-        self._correct(self.clock.offset_ns, request.name)  # its first words may come before the answer
         try:
             return self.client.call(request, SPAWN_TIMEOUT)
         except KeyboardInterrupt:
@@ -267,7 +273,6 @@ class HostHandle:
 
     def adopt(self, group: NodeGroupHandle) -> NodeGroupHandle:
         """Take a nodegroup that was started among ours."""
-        self._correct(self.clock.offset_ns, group.name)
         with self._lock:
             self.groups[group.name] = group  # before it is reached: news of it may come at once
         try:
@@ -278,13 +283,9 @@ class HostHandle:
             raise
         return group
 
-    def _correct(self, offset_ns: int, *more: str) -> None:
-        """Have records of this host corrected by its clock minus ours, those of ``more`` nodegroups too.
-
-        Of each nodegroup by name: two hosts may call themselves the same.
-        """
-        for process in ("", *list(self.groups), *more):
-            self.manager.log_server.set_offset(self.welcome.name, offset_ns, process)
+    def _correct(self, offset_ns: int) -> None:
+        """Have records of this host corrected by its clock minus ours."""
+        self.manager.log_server.set_offset(self.name, offset_ns)
 
     # --- addresses
 
@@ -344,7 +345,7 @@ class HostHandle:
 
     def _renew(self) -> None:
         if self.client.connected:
-            self._ask(RenewLease(), self._on_renewed)
+            self._ask(RenewLease(self._heard), self._on_renewed)
         self._clock_watch.look()
 
     def _ask(self, message: RenewLease | Hello, answered: Callable[[Future[Any]], None]) -> None:
@@ -367,7 +368,9 @@ class HostHandle:
             self._heard = event.seq
         match event.value:
             case [*records] if event.topic == "log":
-                self.manager.log_server.add(*records)
+                self.manager.log_server.add(*(self._ours(record) for record in records))
+            case _ if event.topic == "backlog":
+                self._hear_backlog()
             case str() as why if event.topic == "given_up":
                 self._ask(self._hello(), self._on_welcome)
                 self._mourn(f"{self._gave_up} {why}")
@@ -375,6 +378,17 @@ class HostHandle:
                 group = self.groups.get(name)
                 if group is not None and group.pid == pid:
                     group.mark_ended(found.description, found)
+
+    def _ours(self, record: LogRecord) -> LogRecord:
+        """A record under the name that its host has here."""
+        if record.host == self.name:
+            return record
+        return msgspec.structs.replace(record, host=self.name)
+
+    def _hear_backlog(self) -> None:
+        if self._backlog is None:
+            self._backlog = BacklogHeard(self.client, self.manager.log_server, self.name, self.welcome.name)
+        self._backlog.hear()
 
     def _on_lost(self) -> None:
         if self._leaving.is_set():
@@ -413,6 +427,7 @@ class HostHandle:
             log.error("host %s is there again, but did not welcome this manager: %s", self.name, error)
             return
         before, self.welcome = self.welcome, answer.result()
+        self._hear_backlog()
         if self.welcome.resumed:
             log.warning("host %s is connected again", self.name)
             self._clock_watch.probe()
@@ -422,6 +437,7 @@ class HostHandle:
         if self.welcome.given_up:
             self._mourn(f"{self._gave_up} {self.welcome.given_up}")
         elif self.welcome.pid != before.pid:
+            self.manager.log_server.end(self.name, "host", before.pid)
             self._mourn(f"host {self.name} was started again")
         else:
             self._mourn(f"host {self.name} no longer knew this manager")

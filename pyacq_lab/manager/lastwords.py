@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -10,12 +11,82 @@ from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.wire.logcodec import decode_batch
-from pyacq_lab.wire.messages import LastWords
+from pyacq_lab.wire.messages import Backlog, LastWords
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT = 10.0
 """Seconds that the host has to answer."""
+
+
+class BacklogHeard:
+    """Fetches what a host and its processes said while no manager was there, and gives it to the log server.
+
+    Waits for nothing. Made and called in any thread.
+
+    Parameters
+    ----------
+    client : RpcClient
+        The connection to the host.
+    logs : LogServer
+        Takes the records.
+    name, own_name : str
+        The host's name here, and the one that it gives itself.
+    """
+
+    def __init__(self, client: RpcClient, logs: LogServer, name: str, own_name: str) -> None:
+        self._client = client
+        self._logs = logs
+        self._name, self._own_name = name, own_name
+        self._lock = threading.Lock()
+        self._wanted = 0  # how often it was asked for and not begun
+        self._at_it = False
+        self._sources: set[tuple[str, str, int]] = set()
+
+    def hear(self) -> None:
+        """Ask for all that there is, after what is under way: two at a time would mix up their places."""
+        with self._lock:
+            self._wanted += 1
+        self._begin()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._at_it or not self._wanted:
+                return
+            self._at_it, self._wanted = True, 0
+        self._ask(0)
+
+    def _ask(self, since: int) -> None:
+        try:
+            self._client.request(Backlog(since), _TIMEOUT).add_done_callback(self._answered)
+        except PyacqError as error:
+            self._end(error)
+
+    def _answered(self, answer: Future[Any]) -> None:
+        try:
+            since, messages = answer.result()
+            batches = [decode_batch(message, self._name, self._own_name) for message in messages]
+        except (PyacqError, CancelledError) as error:
+            self._end(error)
+            return
+        for records in batches:
+            self._logs.add(*records)
+            self._sources.update((r.host, r.process, r.pid) for r in records[:1] if r.process != "host")
+        if batches:
+            self._ask(since)
+        else:
+            self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            # The host keeps what it was not told to have been heard, and is asked again when it is back.
+            log.debug("what host %s has kept was not fetched to the end: %s", self._name, error)
+        sources, self._sources = self._sources, set()
+        for source in sources:
+            self._logs.end(*source)  # they ended with their manager
+        with self._lock:
+            self._at_it = False
+        self._begin()
 
 
 class LastWordsHeard:
@@ -35,6 +106,8 @@ class LastWordsHeard:
         Its process id.
     source : str
         Its name at the log server.
+    host : str
+        The name under which its host is known here.
 
     Attributes
     ----------
@@ -42,11 +115,13 @@ class LastWordsHeard:
         Done in the end; True where everything that the process said has been taken in.
     """
 
-    def __init__(self, client: RpcClient, logs: LogServer, name: str, pid: int, source: str) -> None:
+    def __init__(
+        self, client: RpcClient, logs: LogServer, name: str, pid: int, source: str, host: str
+    ) -> None:
         self.all: Future[bool] = Future()
         self._client = client
         self._logs = logs
-        self._name, self._pid = name, pid
+        self._name, self._pid, self._host = name, pid, host
         self._ask(logs.heard(source))
 
     def _ask(self, since: int) -> None:
@@ -63,12 +138,12 @@ class LastWordsHeard:
             if not batch:  # no more, or nothing was kept
                 self.all.set_result(batch is not None)
                 return
-            records = decode_batch(batch)
+            records = decode_batch(batch, self._host)
         except (PyacqError, CancelledError) as error:
             self._end(error)
             return
         self._logs.add(*records)
-        self._ask(records[-1].seq + 1)
+        self._ask(records[-1].seq + (records[-1].lost or 1))
 
     def _end(self, error: BaseException | None) -> None:
         # A host that is gone or being left cannot be asked; what was sent has been heard.

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from pyacq_lab.manager.logformat import format_origin, format_time, label
+from pyacq_lab.manager.logformat import bounded, format_origin, format_time, label, shown
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.viewing.theme import THEME_CSS, record_tone
+
+# Characters, for each of some fifty records in a saved notebook.
+_MAX_MESSAGE = 1000
+_MAX_TRACEBACK = 8000
 
 
 def log_html(records: Sequence[LogRecord], note: str = "") -> str:
@@ -26,12 +30,13 @@ def log_html(records: Sequence[LogRecord], note: str = "") -> str:
 
 
 def _row(record: LogRecord) -> str:
-    logger = f'<span class="pq-dim">{escape(record.logger)}: </span>' if record.logger else ""
-    message = f'{logger}<span style="white-space:pre-wrap">{escape(record.message)}</span>'
+    logger = f'<span class="pq-dim">{escape(shown(record.logger))}: </span>' if record.logger else ""
+    text = escape(shown(bounded(record.message, _MAX_MESSAGE)))
+    message = f'{logger}<span style="white-space:pre-wrap;overflow-wrap:anywhere">{text}</span>'
     if record.traceback:
         message = (
             f"<details><summary>{message}</summary>"
-            f'<pre class="pq-text">{escape(record.traceback)}</pre></details>'
+            f'<pre class="pq-text">{escape(shown(bounded(record.traceback, _MAX_TRACEBACK)))}</pre></details>'
         )
     return (
         f'<tr><td class="pq-number">{format_time(record)}</td>'

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from traceback import format_exception
 from typing import TextIO, Unpack
@@ -17,6 +16,7 @@ from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.manager.logfilter import LogFilter, Wanted
 from pyacq_lab.manager.logformat import LogPrinter
 from pyacq_lab.manager.logrecords import LogRecords
+from pyacq_lab.manager.logsource import LogSubscribers, Subscriber
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.roles import Clock
@@ -28,19 +28,9 @@ from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
 
-Subscriber = Callable[[Sequence[LogRecord]], None]
+_INTAKE = 200_000  # records that wait for the thread; where it hangs, the oldest make room
 
 _TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
-
-
-@dataclass(slots=True, eq=False)
-class _Subscription:
-    """One who is told of new records, and how far he has been told."""
-
-    callback: Subscriber
-    interval: float
-    cursor: int
-    due: float = 0.0
 
 
 class LogServer:
@@ -83,15 +73,16 @@ class LogServer:
         self._merger.set_offset(origin.host, 0, origin.process)
         self._offsets: dict[tuple[str, str], int] = {}  # not yet the merger's, which is the thread's own
         self._offsets_lock = threading.Lock()
-        self._intake: deque[LogRecord] = deque(maxlen=200_000)
+        self._intake: deque[Sequence[LogRecord]] = deque()  # each of one source
+        self._n_intake = 0
+        self._ended: deque[tuple[str, str, int]] = deque()
         self._own_numbers = itertools.count()
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
         self._own_lock = threading.RLock()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
         self._closing = threading.Event()
-        self._subscriptions: tuple[_Subscription, ...] = ()
-        self._subscriptions_lock = threading.Lock()
+        self._subscribers = LogSubscribers(self.store, self._view_failed)
         self._capture: LogCapture | None = None
         self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain)
         self._thread = threading.Thread(target=self._run, name="pyacq-log-server", daemon=True)
@@ -102,9 +93,9 @@ class LogServer:
         """Names of the processes that the server listens to."""
         return self._receiver.sources
 
-    def connect(self, endpoint: str, server_key: str, source: str) -> None:
-        """Begin to listen to a process; errors as in `LogReceiver.connect`."""
-        self._receiver.connect(endpoint, server_key, source)
+    def connect(self, endpoint: str, server_key: str, source: str, host: str = "") -> None:
+        """Begin to listen to a process; parameters and errors as in `LogReceiver.connect`."""
+        self._receiver.connect(endpoint, server_key, source, host)
 
     def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
         """Stop listening to processes, as in `LogReceiver.disconnect`."""
@@ -117,7 +108,12 @@ class LogServer:
 
     def add(self, *records: LogRecord) -> None:
         """Take in records that came another way. Those that were heard already are passed over."""
-        self._take_in(records)
+        for record in records:
+            self._take_in([record])
+
+    def end(self, host: str, process: str, pid: int) -> None:
+        """Note that a process has ended and that its last records have come in."""
+        self._ended.append((host, process, pid))
 
     def heard(self, source: str) -> int:
         """Number of the record that comes next from a process that the server listens to."""
@@ -127,8 +123,7 @@ class LogServer:
         """Take in a record of this process, stamped now; see `LogSink`."""
         words = make_words(self._clock, message, said)
         with self._own_lock:
-            self._intake.append(as_record(words, next(self._own_numbers), self.origin))
-        self._ring()
+            self._take_in([as_record(words, next(self._own_numbers), self.origin)])
 
     def capture_own(self) -> None:
         """Take in what this process logs, warns and fails with, until `close`."""
@@ -149,25 +144,11 @@ class LogServer:
         return LogRecords(self.store.newest(LogFilter.of(self._clock.now_ns(), **wanted), limit))
 
     def subscribe(self, callback: Subscriber, interval: float = 0.1) -> Callable[[], None]:
-        """Be told of new records, in batches.
+        """Be told of new records by the server's thread, as `LogSubscribers.subscribe`.
 
-        Parameters
-        ----------
-        callback : callable
-            Called by the server's thread with the records since the last call. One that raises is not
-            called again; its error becomes a record.
-        interval : float
-            Shortest time between two calls, s.
-
-        Returns
-        -------
-        callable
-            Ends the subscription. A call that is under way is not waited for.
+        The error of a callback that raises becomes a record.
         """
-        subscription = _Subscription(callback, interval, self.store.stop)
-        with self._subscriptions_lock:
-            self._subscriptions = (*self._subscriptions, subscription)
-        return lambda: self._unsubscribe(subscription)
+        return self._subscribers.subscribe(callback, interval)
 
     def print_to(self, stream: TextIO) -> Callable[[], None]:
         """Print records from now on, coloured where ``stream`` is a terminal; returns what ends it."""
@@ -185,7 +166,11 @@ class LogServer:
         self.store.close()
 
     def _take_in(self, records: Sequence[LogRecord]) -> None:
-        self._intake.extend(records)
+        with self._own_lock:
+            self._intake.append(records)
+            self._n_intake += len(records)
+            while self._n_intake > _INTAKE and len(self._intake) > 1:
+                self._n_intake -= len(self._intake.popleft())
         self._ring()
 
     def _complain(self, source: str, message: str) -> None:
@@ -196,9 +181,13 @@ class LogServer:
             self._asleep = False
             self._bell.put(None)
 
-    def _unsubscribe(self, subscription: _Subscription) -> None:
-        with self._subscriptions_lock:
-            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+    def _view_failed(self, error: Exception) -> None:
+        self.say(
+            f"a view of the log failed and is no longer fed: {error!r}",
+            level=logging.ERROR,
+            logger="pyacq_lab.logs",
+            traceback="".join(format_exception(error)),
+        )
 
     # From here on: the thread.
 
@@ -208,15 +197,14 @@ class LogServer:
             self._gather()
             records = self._merger.take(self._clock.now_ns())
             self.store.append(records)
-            self._tell(time.monotonic())
+            self._subscribers.tell(time.monotonic())
         self._gather()
         self.store.append(self._merger.flush())
-        self._tell(None)
+        self._subscribers.tell(None)
 
     def _wait(self) -> None:
         """Sleep for a tick while something is on its way, else until something comes."""
-        behind = any(s.cursor < self.store.stop for s in self._subscriptions)
-        if behind or self._intake or len(self._merger):
+        if self._subscribers.behind or self._intake or len(self._merger):
             self._closing.wait(_TICK_S)
             return
         self._asleep = True
@@ -225,33 +213,17 @@ class LogServer:
         self._asleep = False
 
     def _gather(self) -> None:
-        # Counted first: an offset that is known when a record comes counts for it, and no record was said
+        # Taken first: an offset that is known when a record comes counts for it, and no record was said
         # after it came.
-        n = len(self._intake)
+        with self._own_lock:
+            intake, self._intake = self._intake, deque[Sequence[LogRecord]]()
+            self._n_intake = 0
         with self._offsets_lock:
             offsets, self._offsets = self._offsets, {}
         for (host, process), offset_ns in offsets.items():
             self._merger.set_offset(host, offset_ns, process)
         now = self._clock.now_ns()
-        for _ in range(n):
-            self._merger.add(self._intake.popleft(), now)
-
-    def _tell(self, now: float | None) -> None:
-        """Tell the subscribers that are due; all of them where no time is given."""
-        for subscription in self._subscriptions:
-            due = now is None or now >= subscription.due
-            first, records = self.store.read_from(subscription.cursor) if due else (0, [])
-            if not records:
-                continue
-            subscription.cursor = first + len(records)
-            subscription.due = 0.0 if now is None else now + subscription.interval
-            try:
-                subscription.callback(records)
-            except Exception as error:
-                self._unsubscribe(subscription)
-                self.say(
-                    f"a view of the log failed and is no longer fed: {error!r}",
-                    level=logging.ERROR,
-                    logger="pyacq_lab.logs",
-                    traceback="".join(format_exception(error)),
-                )
+        for records in intake:
+            self._merger.add_all(records, now)
+        while self._ended:
+            self._merger.end(*self._ended.popleft(), now)

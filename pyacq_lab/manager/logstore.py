@@ -43,13 +43,14 @@ class LogStore:
         self.folder: Path | None = None if file is None else file.path.parent
         self._file = file
         self._ring: list[LogRecord] = []
+        self._origin = 0  # index of the record that lies, or lay, in the ring's first place
         self._stop = 0
         self._lock = threading.Lock()
 
     @property
     def start(self) -> int:
         """Index of the oldest record in memory."""
-        return max(0, self._stop - self.capacity)
+        return max(self._origin, self._stop - self.capacity)
 
     @property
     def stop(self) -> int:
@@ -74,7 +75,7 @@ class LogStore:
                 if len(self._ring) < self.capacity:
                     self._ring.append(record)
                 else:
-                    self._ring[self._stop % self.capacity] = record
+                    self._ring[self._place(self._stop)] = record
                 self._stop += 1
 
     def read(self, start: int, stop: int | None = None) -> list[LogRecord]:
@@ -82,13 +83,21 @@ class LogStore:
         with self._lock:
             first = max(start, self.start)
             last = self._stop if stop is None else min(stop, self._stop)
-            return [self._ring[i % self.capacity] for i in range(first, last)]
+            return [self._ring[self._place(i)] for i in range(first, last)]
 
-    def read_from(self, start: int) -> tuple[int, list[LogRecord]]:
-        """All records in memory from ``start``, and the index of the first of them."""
+    def read_from(self, start: int, limit: int | None = None) -> tuple[int, list[LogRecord]]:
+        """Records in memory from ``start``, all or ``limit`` at most, and the index of the first of them."""
         with self._lock:
             first = min(max(start, self.start), self._stop)
-            return first, [self._ring[i % self.capacity] for i in range(first, self._stop)]
+            last = self._stop if limit is None else min(first + limit, self._stop)
+            return first, [self._ring[self._place(i)] for i in range(first, last)]
+
+    def skip_to(self, index: int) -> None:
+        """Give the next record this index, where it is not reached yet, and forget all that were before."""
+        with self._lock:
+            if index > self._stop:
+                self._ring.clear()
+                self._origin = self._stop = index
 
     def newest(self, wanted: LogFilter, limit: int | None = None) -> list[LogRecord]:
         """Newest records in memory that match, at most ``limit``, oldest of them first."""
@@ -105,6 +114,9 @@ class LogStore:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _place(self, index: int) -> int:
+        return (index - self._origin) % self.capacity
 
     def _backwards(self, step: int = 1000) -> Iterator[LogRecord]:
         """Newest first, in pieces, so that nobody who appends waits for a long search."""

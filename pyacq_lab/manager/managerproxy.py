@@ -5,16 +5,20 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import msgspec
 
 from pyacq_lab.errors import ProcessDied, UnknownName
 from pyacq_lab.manager.childprogram import START_TIMEOUT, ChildProgram
+from pyacq_lab.manager.logformat import LogPrinter
+from pyacq_lab.manager.logmirror import LogMirror
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.manager import check_lease
+from pyacq_lab.manager.ownlog import OwnLog
 from pyacq_lab.manager.program import Bootstrap, Report
 from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
@@ -25,6 +29,7 @@ from pyacq_lab.remote.objects import RemoteObject
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 
+_LOG_TIMEOUT = 10.0
 _END_TIMEOUT = 40.0  # a host may take 30 s to end all that a manager has there
 
 
@@ -33,6 +38,7 @@ class ManagerProxy(RemoteObject):
 
     It has the public methods and attributes of `Manager`. What those return comes by value where it can
     travel, else as a handle. What the manager prints (its log) comes out of this process's standard error.
+    Views of its log are fed by `log_mirror`. What this process logs, warns and fails with is in that log too.
     The manager's process ends with this one, however this one ends.
 
     Use `create_manager(mode="rpc")`. Any thread may call.
@@ -55,7 +61,7 @@ class ManagerProxy(RemoteObject):
     def __init__(self, *, lease: float = 30.0, print_logs: bool = True) -> None:
         check_lease(lease)
         application, client = KeyPair.generate(), KeyPair.generate()
-        first = Bootstrap(application.secret, client.public, lease, print_logs)
+        first = Bootstrap(application.secret, client.public, lease, print_logs, sys.stderr.isatty())
         bootstrap = msgspec.json.encode(first).decode()
         self._lock = threading.Lock()
         self._put_away = False
@@ -78,9 +84,13 @@ class ManagerProxy(RemoteObject):
             raise
         where = Reference(report.endpoint, report.public_key, "manager", WHERE, "Manager")
         super().__init__(self._link.target("manager", WHERE), where)
+        self._mirror = LogMirror(partial(self._target.call, "log_piece", _timeout=_LOG_TIMEOUT))
+        self._own_log = OwnLog(self._reactor, application)
         atexit.register(self.close)
         try:
             self._link.client.wait_connected()
+            own = self._own_log
+            self._target.call("hear", own.endpoint, own.public_key, own.source)
         except BaseException:
             self.close()
             raise
@@ -95,6 +105,11 @@ class ManagerProxy(RemoteObject):
         """Id of the manager's process."""
         return self._program.pid
 
+    @property
+    def log_mirror(self) -> LogMirror:
+        """What was said, as far as it has come to this process; it comes while somebody is subscribed."""
+        return self._mirror
+
     def status(self) -> ManagerStatus:
         """As `Manager.status`."""
         return self._target.call("status")
@@ -102,6 +117,14 @@ class ManagerProxy(RemoteObject):
     def logs(self, **wanted: Any) -> LogRecords:
         """As `Manager.logs`."""
         return found_there(self._target, wanted)
+
+    def print_logs(self, stream: TextIO) -> Callable[[], None]:
+        """As `Manager.print_logs`."""
+        return self._mirror.subscribe(LogPrinter(stream))
+
+    def print_by_process(self, on: bool) -> None:
+        """Have the manager's process print records from now on, until its very end, or no more."""
+        self._target.call("print_log", on, sys.stderr.isatty())
 
     def emergency_stop(self) -> dict[str, list[str]]:
         """As `Manager.emergency_stop`; waits for no other call."""
@@ -113,6 +136,8 @@ class ManagerProxy(RemoteObject):
             if self._put_away:
                 return
             self._put_away = True
+        self._mirror.close()
+        self._own_log.close()
         self._program.close(_END_TIMEOUT)
         self._link.client.fail("this manager is closed: make another with create_manager()")
         self._link.close()

@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from pyacq_lab.errors import PyacqError
+from pyacq_lab.manager.logdoor import LogDoor
 from pyacq_lab.manager.manager import Manager
 from pyacq_lab.manager.server import ManagerServer
 from pyacq_lab.transport.keys import KeyPair
@@ -25,13 +26,16 @@ class Bootstrap(msgspec.Struct, frozen=True):
     lease : float
         Seconds for which hosts keep nodegroups without a sign of life from the manager.
     print_logs : bool
-        Whether log records are printed on standard error.
+        Whether log records are printed on standard error from the first.
+    colour : bool
+        Whether in colour: standard error leads to a terminal.
     """
 
     application_secret: str
     client_key: str
     lease: float
     print_logs: bool
+    colour: bool
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -57,9 +61,9 @@ def main() -> int:
 def _run(bootstrap: Bootstrap) -> None:
     keys = KeyPair.from_secret(bootstrap.application_secret)
     with Manager(application_keys=keys, lease=bootstrap.lease) as manager:
-        if bootstrap.print_logs:
-            manager.print_logs(sys.stderr)
-        server = ManagerServer(manager, bootstrap.client_key)
+        door = LogDoor(manager.log_server)
+        door.print_log(bootstrap.print_logs, bootstrap.colour)
+        server = ManagerServer(manager, door, bootstrap.client_key)
         try:
             report = Report(server.server.endpoint, server.keys.public)
             sys.stdout.write(msgspec.json.encode(report).decode() + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.manager.hosts import HostHandle
+from pyacq_lab.manager.logdoor import LogDoor
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.manager import Manager
 from pyacq_lab.manager.ports import PortHandle, Ports
@@ -21,7 +22,17 @@ WHERE = "manager"
 BESIDE = frozenset(
     {
         *("close", "emergency_stop", "interrupt", "kill", "request_stop_all", "signal"),
-        *("dump_stacks", "logs", "node_status", "run", "state", "status", "statuses"),
+        *(
+            "dump_stacks",
+            "log_piece",
+            "logs",
+            "print_log",
+            "node_status",
+            "run",
+            "state",
+            "status",
+            "statuses",
+        ),
     }
 )
 """Methods and attributes that do not wait for earlier calls of the same handle, nor hold later ones up."""
@@ -37,14 +48,17 @@ class ManagerServer(ObjectServer):
     ----------
     manager : Manager
         What is served.
+    door : LogDoor
+        Its log, for whoever follows it.
     client_key : str
         Public key of the only client that may connect.
     """
 
-    def __init__(self, manager: Manager, client_key: str) -> None:
+    def __init__(self, manager: Manager, door: LogDoor, client_key: str) -> None:
         self.keys = KeyPair.generate()
         super().__init__(manager.reactor, WHERE, self.keys.public, self._refuse)
         self._manager = manager
+        self._door = door
         self.server = RpcServer(
             manager.reactor,
             "tcp://127.0.0.1:0",
@@ -70,8 +84,8 @@ class ManagerServer(ObjectServer):
         self.server.close()
 
     def owners(self, target: str) -> list[Any]:
-        """The manager, or an object."""
-        return [self._manager] if target == "manager" else super().owners(target)
+        """The manager, with the door to its log behind it, or an object."""
+        return [self._manager, self._door] if target == "manager" else super().owners(target)
 
     def named(self, value: Any) -> Reference | None:
         """Only the manager has a name: the client cannot reach what handles stand for."""

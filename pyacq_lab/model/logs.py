@@ -43,7 +43,8 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra : dict
         What a `logging` call said with ``extra=``: plain values, anything else as its ``repr``.
     channel : str
-        ``process`` for what a process sent itself, ``host`` for what its host sent in its place.
+        ``process`` for what a process sent itself, ``host`` for what its host sent in its place,
+        ``unheard`` for what a host said while no manager was there.
     offset_ns : int
         The sending host's clock minus the log server's, ns, as it was known when the record came.
         Set by the log server, as are the next two.

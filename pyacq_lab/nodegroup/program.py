@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ class Bootstrap(msgspec.Struct, frozen=True):
 class NodeGroupProgram:
     """Everything that a nodegroup's process holds, made and put away in order."""
 
-    def __init__(self, bootstrap: Bootstrap, spool: str = "") -> None:
+    def __init__(self, bootstrap: Bootstrap, spool: str = "", spill: str = "") -> None:
         self.bootstrap = bootstrap
         self.reactor = Reactor()
         self.clock = SystemClock(bootstrap.anchor_ns)
@@ -71,12 +72,13 @@ class NodeGroupProgram:
             return key == application.public
 
         where = f"{bootstrap.host}/{bootstrap.name}"
-        push, self.log_endpoint = open_log_socket(self.reactor, self.keys, allow, bootstrap.interface)
+        router, self.log_endpoint = open_log_socket(self.reactor, self.keys, allow, bootstrap.interface)
         self.shipper = LogShipper(
-            push,
+            router,
             LogOrigin(host=bootstrap.host, process=bootstrap.name),
             self.clock,
             spool=open_spool(spool) if spool else None,
+            spill=Path(spill) if spill else None,
         )
         self.capture = LogCapture(self.shipper)
         # Until the kernel takes Python's streams over they lead to the host, which would tell it again.
@@ -146,7 +148,7 @@ class NodeGroupProgram:
 def main(launched: Launched) -> int:
     """Run a nodegroup; called in its process's main thread. Returns the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap), launched.spool)
+    program = NodeGroupProgram(msgspec.convert(launched.bootstrap, Bootstrap), launched.spool, launched.spill)
     program.capture.install(logging.INFO)
     namespace: dict[str, Any] = {"nodegroup": program.api, "nodes": program.api.nodes}
     return run_kernel(

@@ -6,13 +6,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError
 from pyacq_lab.manager.manager import Manager, check_lease
 from pyacq_lab.manager.managerproxy import ManagerProxy
 
 if TYPE_CHECKING:
+    from pyacq_lab.manager.logsource import LogSource
     from pyacq_lab.notebook.panels import LogOutput, LogView, ManagerPanel
 
 V = TypeVar("V")
@@ -22,19 +23,21 @@ Logs = Literal["auto", "show", "print", "off"]
 _lock = threading.Lock()
 _current: NotebookManager | NotebookManagerProxy | None = None
 
-_TAIL = 12  # records below the cell that makes the manager
-_TAIL_HEIGHT = "16em"
-
-_NO_LOG_VIEW = (
-    "the log server is in the manager's process: ask manager.logs(...), or make the manager with "
-    "create_manager(mode='local')"
-)
+_TAIL = {"n_records": 12, "traceback_lines": 4, "max_height": "16em"}
+"""What is shown below the cell that makes the manager."""
 
 
 class _Shown:
     """What a notebook shows of a manager, wherever that lives."""
 
     _views: weakref.WeakSet[Any]
+    _tail: LogOutput | None = None
+    _logs: Logs = "off"
+
+    @property
+    def _log(self) -> LogSource:
+        """What feeds the views of the log."""
+        raise NotImplementedError
 
     def panel(self: Any) -> ManagerPanel:
         """Live panel of hosts, nodegroups and nodes; the log of each process is a button away."""
@@ -43,7 +46,20 @@ class _Shown:
         actions = {"Stop all": self.emergency_stop}
         return self._closed_with_me(ManagerPanel(self, actions=actions, open_log=self._open_log))
 
-    _open_log: Callable[[str], LogView] | None = None
+    def log_view(self, **options: Any) -> LogView:
+        """Live view of everything that every process says, in order; see `LogView` for the options."""
+        from pyacq_lab.notebook.panels import LogView
+
+        return self._closed_with_me(LogView(self._log, **options))
+
+    def log_output(self, **options: Any) -> LogOutput:
+        """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
+        from pyacq_lab.notebook.panels import LogOutput
+
+        return self._closed_with_me(LogOutput(self._log, **options))
+
+    def _open_log(self, process: str) -> LogView:
+        return self.log_view(process=process, height=240)
 
     def _closed_with_me(self, view: V) -> V:
         self._views.add(view)
@@ -52,6 +68,26 @@ class _Shown:
     def _close_views(self) -> None:
         for view in list(self._views):
             view.close()
+
+    def use_logs(self, logs: Logs | None) -> None:
+        """Do with the log what `create_manager` does with it: as ``logs`` says, or as before unless given."""
+        logs = self._logs if logs is None else _resolved(logs)
+        if logs != self._logs:
+            if self._tail is not None:
+                self._tail.close()
+                self._tail = None
+            self._print_log(logs == "print")
+            self._logs = logs
+        if logs == "show":
+            from IPython.display import display
+
+            if self._tail is None or self._tail.comm is None:
+                self._tail = self.log_output(**_TAIL)
+            display(self._tail)
+
+    def _print_log(self, on: bool) -> None:
+        """Print each record from now on, or no more."""
+        raise NotImplementedError
 
     def _repr_html_(self: Any) -> str:
         from pyacq_lab.notebook.panels import manager_html
@@ -64,22 +100,17 @@ class NotebookManager(_Shown, Manager):
 
     def __init__(self, **options: Any) -> None:
         self._views = weakref.WeakSet()
+        self._end_printing: Callable[[], None] | None = None
         super().__init__(**options)
 
-    def log_view(self, **options: Any) -> LogView:
-        """Live view of everything that every process says, in order; see `LogView` for the options."""
-        from pyacq_lab.notebook.panels import LogView
+    @property
+    def _log(self) -> LogSource:
+        return self.log_server
 
-        return self._closed_with_me(LogView(self.log_server, **options))
-
-    def _open_log(self, process: str) -> LogView:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.log_view(process=process, height=240)
-
-    def log_output(self, **options: Any) -> LogOutput:
-        """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
-        from pyacq_lab.notebook.panels import LogOutput
-
-        return self._closed_with_me(LogOutput(self.log_server, **options))
+    def _print_log(self, on: bool) -> None:
+        if self._end_printing is not None:
+            self._end_printing()
+        self._end_printing = self.print_logs(sys.stderr) if on else None
 
     def close(self) -> None:
         """Close views, nodegroups, the manager's own host, the log server; idempotent."""
@@ -88,23 +119,18 @@ class NotebookManager(_Shown, Manager):
 
 
 class NotebookManagerProxy(_Shown, ManagerProxy):
-    """A manager in a process of its own, which can be looked at as `NotebookManager`, but for the log.
+    """A manager in a process of its own, which can be looked at as `NotebookManager`."""
 
-    The views of the log need the log server in this process. `Manager.logs` works, and each
-    record is printed as it comes.
-    """
-
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, logs: Logs = "off", **options: Any) -> None:
         self._views = weakref.WeakSet()
-        super().__init__(**options)
+        super().__init__(print_logs=logs == "print", **options)  # from its first word on
 
-    def log_view(self, **options: Any) -> NoReturn:
-        """Refuse. Raises LifecycleError."""
-        raise LifecycleError(_NO_LOG_VIEW)
+    @property
+    def _log(self) -> LogSource:
+        return self.log_mirror
 
-    def log_output(self, **options: Any) -> NoReturn:
-        """Refuse. Raises LifecycleError."""
-        raise LifecycleError(_NO_LOG_VIEW)
+    def _print_log(self, on: bool) -> None:
+        self.print_by_process(on)
 
     def close(self) -> None:
         """Close views, then the manager with all that it looks after, and its process; idempotent."""
@@ -114,14 +140,14 @@ class NotebookManagerProxy(_Shown, ManagerProxy):
 
 @overload
 def create_manager(
-    mode: Literal["local"] = "local", *, logs: Logs = "auto", lease: float = 30.0
+    mode: Literal["local"] = "local", *, logs: Logs | None = None, lease: float | None = None
 ) -> NotebookManager: ...
 @overload
 def create_manager(
-    mode: Literal["rpc"], *, logs: Logs = "auto", lease: float = 30.0
+    mode: Literal["rpc"], *, logs: Logs | None = None, lease: float | None = None
 ) -> NotebookManagerProxy: ...
 def create_manager(
-    mode: Mode = "local", *, logs: Logs = "auto", lease: float = 30.0
+    mode: Mode = "local", *, logs: Logs | None = None, lease: float | None = None
 ) -> NotebookManager | NotebookManagerProxy:
     """Make the application's manager, or give the one that there is.
 
@@ -133,64 +159,68 @@ def create_manager(
     mode : {'local', 'rpc'}
         Where the manager lives: in this process, in threads; or in a process of its own, which this one
         calls. That takes a second longer to start and something more for each call; the manager is then
-        not slowed down by what this process computes. Its log can be printed only: `log_view` and
-        `log_output` are refused.
-    logs : {'auto', 'show', 'print', 'off'}
+        not slowed down by what this process computes.
+    logs : {'auto', 'show', 'print', 'off'}, optional
         What is done with the log by itself: its newest records are shown below this cell, as by
         `NotebookManager.log_output`; or each record is printed on standard error; or nothing. ``'auto'``
-        shows them in a notebook and prints them elsewhere, and where the manager is in another process.
-    lease : float
-        Seconds for which hosts keep our nodegroups without a sign of life from us.
+        shows them in a notebook and prints them elsewhere. Unless given, ``'auto'`` for a new manager, and
+        what was chosen before for one that there is.
+    lease : float, optional
+        Seconds for which hosts keep our nodegroups without a sign of life from us; 30 unless given.
 
     Returns
     -------
     NotebookManager or NotebookManagerProxy
-        The same one at each call, until it is closed; what is asked for then is that of the first call.
-        They have the same methods.
+        The same one at each call, until it is closed. Each call shows the newest records below its own
+        cell, where they are shown at all. The two have the same methods.
 
     Raises
     ------
     ConfigurationError
         There is no such mode, or no such way with the log, or ``lease`` is out of range.
     LifecycleError
-        There is a manager of the other mode.
+        There is a manager of the other mode, or with another lease.
     """
     global _current
     if mode not in ("local", "rpc"):
         raise ConfigurationError(f"mode={mode!r}: wanted 'local' (in this process) or 'rpc' (in its own)")
-    if logs not in ("auto", "show", "print", "off"):
+    if logs not in (None, "auto", "show", "print", "off"):
         raise ConfigurationError(f"logs={logs!r}: wanted 'auto', 'show', 'print' or 'off'")
-    if logs == "show" and mode == "rpc":
-        raise ConfigurationError(f"logs='show' with mode='rpc': {_NO_LOG_VIEW}")
-    check_lease(lease)
+    if lease is not None:
+        check_lease(lease)
     with _lock:
         if _current is not None and not _current.closed:
-            there = "rpc" if isinstance(_current, ManagerProxy) else "local"
-            if there != mode:
-                raise LifecycleError(
-                    f"there is a manager of mode {there!r}, and an application has one: "
-                    f"close it before create_manager(mode={mode!r})"
-                )
+            _check_same(_current, mode, lease)
+            _current.use_logs(logs)
             return _current
         if isinstance(_current, ManagerProxy):
             _current.close()  # its process may have died
-        if mode == "rpc":
-            _current = NotebookManagerProxy(lease=lease, print_logs=logs != "off")
-        else:
-            manager = _current = NotebookManager(lease=lease)
-            if logs == "auto":
-                logs = "show" if in_notebook() else "print"
-            if logs == "print":
-                manager.print_logs(sys.stderr)
-            elif logs == "show":
-                _show_tail(manager)
+        options: dict[str, Any] = {} if lease is None else {"lease": lease}
+        logs = _resolved(logs or "auto")
+        _current = NotebookManager(**options) if mode == "local" else NotebookManagerProxy(logs, **options)
+        _current.use_logs(logs)
         return _current
 
 
-def _show_tail(manager: NotebookManager) -> None:
-    from IPython.display import display
+def _resolved(logs: Logs) -> Logs:
+    if logs == "auto":
+        return "show" if in_notebook() else "print"
+    return logs
 
-    display(manager.log_output(n_records=_TAIL, max_height=_TAIL_HEIGHT))
+
+def _check_same(there: NotebookManager | NotebookManagerProxy, mode: Mode, lease: float | None) -> None:
+    """Refuse what the manager that there is cannot be any more. Raises LifecycleError."""
+    its_mode = "rpc" if isinstance(there, ManagerProxy) else "local"
+    if its_mode != mode:
+        raise LifecycleError(
+            f"there is a manager of mode {its_mode!r}, and an application has one: "
+            f"close it before create_manager(mode={mode!r})"
+        )
+    if lease is not None and lease != there.lease:
+        raise LifecycleError(
+            f"there is a manager with a lease of {there.lease:g} s, which its hosts have been told: "
+            f"close it before create_manager(lease={lease:g}), or leave the lease out"
+        )
 
 
 def current_manager() -> NotebookManager | NotebookManagerProxy:

@@ -13,7 +13,7 @@ import numpy as np
 from pyacq_lab.errors import SamplesGone
 from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.transport.cursor import Cursor
-from pyacq_lab.transport.doorbell import Ringer
+from pyacq_lab.transport.doorbell import Ringer, is_doorbell
 from pyacq_lab.transport.ringlayout import N_READERS
 from pyacq_lab.transport.streamring import Entry, RingWriter, joined
 from pyacq_lab.wire.compression import pack
@@ -103,7 +103,7 @@ class Audience:
         if wish.bell and self._resting.get(wish.slot) == wish.bell:
             del self._resting[wish.slot]
             self._slots.append(wish.slot)  # and it is taken right away
-        if wish.bell and self._slots:
+        if is_doorbell(wish.bell) and self._slots:
             reader.slot, reader.bell = self._slots.pop(), wish.bell
             ring.arm(reader.slot, False)
             ring.set_taken(reader.slot, cursor.position)
@@ -136,14 +136,11 @@ class Audience:
     def tell(self, ring: RingWriter) -> None:
         """Let all readers know that something was written."""
         for reader in self._near:
-            if ring.armed(reader.slot):
-                ring.arm(reader.slot, False)
-                if self._ringer is not None:
-                    self._ringer.ring(reader.bell)
-        for routing_id in self._far[:]:
-            reader = self._readers.get(routing_id)
-            if reader is not None:
-                self._pump(routing_id, reader, ring)
+            if ring.disarm(reader.slot) and self._ringer is not None:
+                self._ringer.ring(reader.bell)
+        if self._far:
+            for routing_id in self._far[:]:
+                self._pump(routing_id, self._readers[routing_id], ring)
 
     def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
         cursor = reader.cursor

@@ -10,7 +10,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 from pyacq_lab.errors import LifecycleError
@@ -253,6 +253,49 @@ class _SinkHandler(logging.Handler):
             if extra:
                 said["extra"] = extra
         self._sink.say(_message(record), **said)
+
+
+_EMIT = logging.StreamHandler.emit.__code__
+_CALL_HANDLERS = logging.Logger.callHandlers.__code__
+_HANDLER_DEPTH = 6  # frames between the two, where subclasses of handlers have their own methods
+
+
+def prints_a_record(writer: FrameType | None, text: str) -> bool:
+    """Whether what is being written is a user's handler printing a record that is captured as well.
+
+    `logging` calls the handlers of one record after the other, ours last, in one thread: so the frames above
+    a stream's ``write`` tell. Whatever does not look exactly like that is not taken for it.
+
+    Parameters
+    ----------
+    writer : frame
+        The one that called ``write``.
+    text : str
+        What it writes.
+    """
+    while writer is not None and writer.f_code.co_name == "write":
+        writer = (
+            writer.f_back
+        )  # a stream that passes it on, as IPython puts one before ours while a cell runs
+    if writer is None or writer.f_code is not _EMIT:
+        return False
+    record: logging.LogRecord = writer.f_locals["record"]
+    frame: FrameType | None = writer
+    for _ in range(_HANDLER_DEPTH):
+        frame = frame.f_back
+        if frame is None:
+            return False
+        if frame.f_code is _CALL_HANDLERS:
+            said = frame.f_locals
+            return said["record"] is record and _is_captured(said["self"]) and _message(record) in text
+    return False
+
+
+def _is_captured(logger: logging.Logger | None) -> bool:
+    """Whether the records of a logger come to a capture."""
+    while logger is not None and not isinstance(logger, _HiddenRoot):
+        logger = logger.parent if logger.propagate else None
+    return logger is not None
 
 
 _N_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)

@@ -17,6 +17,9 @@ from pathlib import Path
 from pyacq_lab.transport.memory import CAN_SHARE
 from pyacq_lab.transport.watch import Bell
 
+_NAME = "\0pyacq-lab-"
+_FOLDER = "pyacq-bell-"
+
 
 class Doorbell:
     """A descriptor on which one thread waits, and which any other thread or process can ring.
@@ -48,10 +51,10 @@ class Doorbell:
 
     def _bind(self, bell: socket.socket) -> str:
         if sys.platform == "linux":  # a name that no file has, and that ends with the socket
-            name = f"\0pyacq-lab-{secrets.token_hex(12)}"
+            name = _NAME + secrets.token_hex(12)
             bell.bind(name)
             return name
-        folder = Path(tempfile.mkdtemp(prefix="pyacq-bell-"))  # of mode 0700
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER))  # of mode 0700
         self._file = folder / "bell"
         bell.bind(str(self._file))
         return str(self._file)
@@ -101,6 +104,12 @@ class Doorbell:
             self._file.unlink(missing_ok=True)
             os.rmdir(self._file.parent)
             self._file = None
+
+
+def is_doorbell(address: str) -> bool:
+    """Whether an address is a doorbell's, and not some other socket that does not expect to be rung."""
+    path = Path(address)
+    return address.startswith(_NAME) or (path.name == "bell" and path.parent.name.startswith(_FOLDER))
 
 
 class Ringer:

@@ -327,7 +327,7 @@ class InputStream:
         while True:
             with self._lock:
                 item = self._next(copy)
-                due = item is not None and self._count()
+                due = self._inbox.taken - self._reported >= self._report_every
             if due:
                 self._report()
             if item is not None:
@@ -594,17 +594,7 @@ class InputStream:
             raise StreamMismatch(
                 f"stream {self.source_name} is another now ({inbox.changed}): configure its readers again"
             )
-        if ring is not None:
-            while not inbox.waiting and ring.step(inbox, copy):
-                pass
-        return inbox.hand()
-
-    def _count(self) -> bool:
-        """Keep accounts of what was handed on; whether the producer should hear of it now."""
-        self._rate.mark(self._inbox.received, time.monotonic())
-        if self._ring is not None:
-            self._ring.taken()
-        return self._inbox.taken - self._reported >= self._report_every
+        return inbox.hand() if ring is None else ring.take(inbox, copy)
 
     def _look_ahead(self) -> None:
         ring = self._ring
@@ -666,6 +656,9 @@ class InputStream:
             if self._socket is None or not self._is_current:
                 return
             taken = self._reported = self._inbox.taken
+            if self._ring is not None:
+                self._ring.taken()
+            self._rate.mark(self._inbox.received, time.monotonic())
         self._socket.send([encode(Taken(taken))])
 
     # --- the reactor's thread
@@ -718,8 +711,7 @@ class InputStream:
         ring = self._ring
         if ring is not None and ring.ring.nonce != opened.nonce:
             # Another producer has its place. What this one has written is still to be had.
-            while ring.step(self._inbox, copy=True):
-                pass
+            ring.collect(self._inbox)
         self._inbox.accept(opened)
         self._report_every = max(1, opened.spec.ring_size // 32)
         if self._inbox.changed:

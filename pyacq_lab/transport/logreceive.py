@@ -1,7 +1,8 @@
-"""The receiving end of the way of log records: one PULL socket per process."""
+"""The receiving end of the way of log records: one DEALER socket per process."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -11,23 +12,27 @@ import zmq
 from pyacq_lab.errors import ConfigurationError, ProtocolError, PyacqError
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.transport.keys import KeyPair, check_key
-from pyacq_lab.transport.logsocket import BUFFER, RECEIVED_AHEAD
+from pyacq_lab.transport.logsocket import BUFFER, WAITING
 from pyacq_lab.transport.reactor import Frames, Reactor, SharedSocket
 from pyacq_lab.transport.sockets import client_socket, connect, parse_endpoint
-from pyacq_lab.wire.logcodec import GOODBYE, decode_batch
+from pyacq_lab.wire.logcodec import Heard, decode_batch, encode_heard, encode_hole, span_of
+
+PERIOD = 1.0
+"""Seconds between two words to each process: one that was out of reach goes on when it hears them."""
 
 
 class _Line:
     """What is open to one process, how far it was heard, and whether it has said its last word."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self.host = host
         self.goodbye = threading.Event()
         self.heard = 0
         self.socket: SharedSocket
 
 
 class LogReceiver:
-    """Pull the records of many processes.
+    """Hear the records of many processes, and tell each how far it was heard.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ class LogReceiver:
         self._complain = complain
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()
+        self._id = secrets.token_hex(8)
+        self._timer = reactor.call_every(PERIOD, self._remind)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -67,8 +74,10 @@ class LogReceiver:
             line = self._lines.get(source)
         return 0 if line is None else line.heard
 
-    def connect(self, endpoint: str, server_key: str, source: str) -> None:
+    def connect(self, endpoint: str, server_key: str, source: str, host: str = "") -> None:
         """Begin to listen to a process, now or when it appears. Safe from any thread.
+
+        Where ``host`` is given its records carry it instead of the name that the host gives itself.
 
         Raises
         ------
@@ -82,16 +91,17 @@ class LogReceiver:
         with self._lock:
             if source in self._lines:
                 raise ConfigurationError(f"the log server already listens to {source!r}: disconnect it first")
-            raw = client_socket(self._reactor.context, zmq.PULL, self._keys, server_key)
-            raw.rcvhwm, raw.rcvbuf = RECEIVED_AHEAD, BUFFER
+            raw = client_socket(self._reactor.context, zmq.DEALER, self._keys, server_key)
+            raw.rcvhwm, raw.rcvbuf, raw.sndhwm = WAITING, BUFFER, WAITING
             try:
                 connect(raw, endpoint)
             except PyacqError:
                 raw.close(linger=0)
                 raise
-            line = _Line()
+            line = _Line(host)
             line.socket = self._reactor.add(raw, lambda frames: self._received(source, line, frames))
             self._lines[source] = line
+            self._acknowledge(line)
 
     def disconnect(self, *sources: str, timeout: float = 0.5) -> None:
         """Stop listening to processes, once each has said goodbye or ``timeout`` seconds have passed.
@@ -110,18 +120,42 @@ class LogReceiver:
 
     def close(self, timeout: float = 0.5) -> None:
         """Stop listening to all, as in `disconnect`. Idempotent."""
+        self._reactor.cancel(self._timer)
         self.disconnect(*self.sources, timeout=timeout)
+
+    # --- the reactor's thread
 
     def _received(self, source: str, line: _Line, frames: Frames) -> None:
         message = b"".join(frame.bytes for frame in frames)
-        if message == GOODBYE:
-            line.goodbye.set()
-            return
         try:
-            records = decode_batch(message)
+            records = decode_batch(message, line.host)
+            if not records:
+                records = self._bid_goodbye(line, message)
         except ProtocolError as error:
             self._complain(source, str(error))
-        else:
-            if records:
-                line.heard = records[-1].seq + 1
-            self._deliver(records)
+            return
+        if records:
+            stop = records[-1].seq + (records[-1].lost or 1)
+            if stop > line.heard:
+                # What was on its way when a connection was lost is sent again, perhaps in part.
+                new = [r for r in records if r.seq >= line.heard] if records[0].seq < line.heard else records
+                line.heard = stop
+                self._deliver(new or records)
+        self._acknowledge(line)
+
+    def _bid_goodbye(self, line: _Line, message: bytes) -> list[LogRecord]:
+        """Take a goodbye; where the last records were dropped, nothing else would ever show it."""
+        line.goodbye.set()
+        origin, stop, _, _, time_ns = span_of(message)
+        n = stop - line.heard
+        return decode_batch(encode_hole(line.heard, origin, n, time_ns), line.host) if n > 0 else []
+
+    def _acknowledge(self, line: _Line) -> None:
+        # Where it is not taken the next one says it as well.
+        line.socket.send([encode_heard(Heard(line.heard, self._id))])
+
+    def _remind(self) -> None:
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            self._acknowledge(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -86,6 +87,15 @@ def make_words(clock: Clock, message: str, said: Said) -> Words:
         _clean(said["traceback"]) if "traceback" in said else "",
         plain_fields(extra) if extra else {},
     )
+
+
+def write_to_stderr(words: Words) -> None:
+    """Hand a record of a fork to the host as text."""
+    logger = f"{words.logger}: " if words.logger else ""
+    more = f"\n{words.traceback.rstrip()}" if words.traceback else ""
+    text = f"{logging.getLevelName(words.level)} {logger}{words.message}{more}\n"
+    with contextlib.suppress(OSError):  # the standard error may be closed: a fork has nobody else
+        os.write(2, text.encode(errors="backslashreplace"))
 
 
 def plain_fields(fields: Mapping[str, object]) -> dict[str, Plain]:

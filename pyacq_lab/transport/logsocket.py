@@ -11,11 +11,11 @@ from pyacq_lab.transport.zap import Allow
 
 _DOMAIN = "logs"
 
-SENT_AHEAD = 4
-"""Messages that wait in ZeroMQ for a log server. Few, so that a killed process has them in its spool."""
+SENT_AHEAD = 8
+"""Messages that may be on their way to a log server which has not said that they have come."""
 
-RECEIVED_AHEAD = 16
-"""Messages that wait at a log server for its thread, for each process."""
+WAITING = 2 * SENT_AHEAD
+"""Messages that wait in ZeroMQ at each end, at most: those, and the few words that go the other way."""
 
 BUFFER = 256 * 1024
 """Bytes that wait in the operating system, at each end."""
@@ -24,7 +24,7 @@ BUFFER = 256 * 1024
 def open_log_socket(
     reactor: Reactor, keys: KeyPair, allow: Allow, interface: str
 ) -> tuple[zmq.Socket[bytes], str]:
-    """Bind the PUSH socket for a `LogShipper`; returns it and its endpoint.
+    """Bind the ROUTER socket for a `LogShipper`; returns it and its endpoint.
 
     Parameters
     ----------
@@ -33,11 +33,12 @@ def open_log_socket(
     keys : KeyPair
         By which the process proves itself.
     allow : callable
-        Says which keys may pull.
+        Says which keys may listen.
     interface : str
         IP address to listen at.
     """
     reactor.zap.open_domain(_DOMAIN, allow)
-    push = server_socket(reactor.context, zmq.PUSH, keys, _DOMAIN)
-    push.sndhwm, push.sndbuf = SENT_AHEAD, BUFFER
-    return push, bind(push, f"tcp://{interface}:0")
+    router = server_socket(reactor.context, zmq.ROUTER, keys, _DOMAIN)
+    router.router_mandatory = True
+    router.sndhwm, router.rcvhwm, router.sndbuf = WAITING, WAITING, BUFFER
+    return router, bind(router, f"tcp://{interface}:0")

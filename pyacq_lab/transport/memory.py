@@ -23,6 +23,7 @@ import psutil
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.transport.living import lives
 
+_ANONYMOUS = re.compile(r"/proc/\d+/fd/\d+$")
 _NAME = re.compile(r"ring-(?P<pid>\d+)-(?P<born>\d+)-[0-9a-f]+$")
 
 CAN_SHARE = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
@@ -106,8 +107,12 @@ def map_memory(path: str, size: int, writable: bool) -> mmap.mmap:
     OSError
         It cannot be opened: its maker is gone, or another user's.
     ProtocolError
-        It is smaller than ``size`` bytes.
+        It is smaller than ``size`` bytes, or no path that `SharedMemory` gives: whoever names it must not
+        have any other file of this user opened.
     """
+    ours = _ANONYMOUS.match(path) or (Path(path).parent == _folder() and _NAME.match(Path(path).name))
+    if not ours:
+        raise ProtocolError(f"{path!r} came as the path of shared memory; it is none")
     fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
     try:
         if os.fstat(fd).st_size < size:
@@ -125,8 +130,12 @@ def _fill(fd: int, size: int) -> None:
         os.write(fd, block[: size - at])
 
 
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"pyacq_lab-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
 def _make_name() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"pyacq_lab-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    folder = _folder()
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or (hasattr(os, "getuid") and status.st_uid != os.getuid()):

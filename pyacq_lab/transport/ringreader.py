@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor, lost
 from pyacq_lab.transport.memory import map_memory
@@ -45,6 +46,8 @@ class RingReader:
         self.cursor: Cursor | None = None
         self.slot = -1
         self._most = 1  # samples by which it may fall behind, unless it is lossless
+        self._taken = 0  # position up to which everything was handed on
+        self._lent = False  # whether the last chunk lies in the ring, and is in use
         self._steps = 0
         self._emptied = (0, 0.0)  # steps, and when, as it was last found empty
 
@@ -63,7 +66,7 @@ class RingReader:
             self._most = max(1, self.ring.size // 8) if policy == "drop-oldest" else 1
             at = admitted.position
             self.cursor = Cursor(policy, at, at, admitted.serial, admitted.epoch, admitted.next)
-        self.ring.set_taken(self.slot, self.cursor.position)
+        self.ring.set_taken(self.slot, min(self.cursor.position, self._taken or self.cursor.position))
 
     def return_at(self, position: int) -> None:
         """Count from a position on, up to which all is accounted for: its subscription is renewed."""
@@ -81,8 +84,8 @@ class RingReader:
         cursor, ring = self.cursor, self.ring
         return 0 if cursor is None else cursor.n_ready + max(0, ring.serial - max(cursor.serial, ring.first))
 
-    def step(self, inbox: Inbox, copy: bool) -> bool:
-        """Put what comes next into the inbox; False where there is nothing.
+    def take(self, inbox: Inbox, copy: bool) -> Chunk | Gap | None:
+        """Take what comes next; None where there is nothing.
 
         Parameters
         ----------
@@ -92,19 +95,49 @@ class RingReader:
             Whether its samples are to be a copy, valid for good.
         """
         cursor, ring = self.cursor, self.ring
-        if cursor is None:
-            return False
-        owed = cursor.take(ring, self._most)
-        if owed is None:
-            return False
-        self._steps += 1
-        if isinstance(owed, Lost):
-            inbox.accept(owed)
-        elif (chunk := self._chunk(owed, copy)) is None:
-            inbox.accept(lost(owed))
+        if self._lent:  # who asks for the next chunk is done with the one before
+            self._lent = False
+            ring.set_taken(self.slot, self._taken)
+        while not inbox.waiting:
+            owed = None if cursor is None else cursor.take(ring, self._most)
+            if owed is None:
+                return None
+            self._steps += 1
+            if isinstance(owed, Lost):
+                inbox.accept(owed)
+                continue
+            chunk = self._chunk(owed, copy)
+            if chunk is not None and inbox.pass_on(chunk):
+                self._taken = owed.position + owed.count
+                self._lend(chunk)
+                return chunk
+            self._put(owed, chunk, inbox)
+        item = inbox.hand()
+        if cursor is not None and not inbox.waiting:
+            self._taken = cursor.position
+            self._lend(item)
+        return item
+
+    def _lend(self, item: Chunk | Gap | None) -> None:
+        """Let the producer overwrite what was handed on, unless it is in use."""
+        self._lent = isinstance(item, Chunk) and item.guard is not None
+        if not self._lent:
+            self.ring.set_taken(self.slot, self._taken)
+
+    @staticmethod
+    def _put(entry: Entry, chunk: Chunk | None, inbox: Inbox) -> None:
+        if chunk is None:
+            inbox.accept(lost(entry))
         else:
             inbox.accept_chunk(chunk)
-        return True
+
+    def collect(self, inbox: Inbox) -> None:
+        """Put copies of all that there is into the inbox."""
+        while self.cursor is not None and (owed := self.cursor.take(self.ring, self._most)):
+            if isinstance(owed, Lost):
+                inbox.accept(owed)
+            else:
+                self._put(owed, self._chunk(owed, copy=True), inbox)
 
     def skip(self, inbox: Inbox) -> None:
         """Put all there is into the inbox as lost."""
@@ -113,8 +146,9 @@ class RingReader:
 
     def taken(self) -> None:
         """Let the producer know that everything handed on so far was dealt with."""
-        if self.cursor is not None:
-            self.ring.set_taken(self.slot, self.cursor.position)
+        if self.cursor is not None and not self._lent:
+            self._taken = self.cursor.position
+            self.ring.set_taken(self.slot, self._taken)
 
     def _chunk(self, entry: Entry, copy: bool) -> Chunk | None:
         """Make a chunk of an entry; None where it was overwritten meanwhile."""
@@ -123,23 +157,10 @@ class RingReader:
         guard: Callable[[], bool] | None = None
         if copy or len(views) > 1:
             data = joined(views) if len(views) > 1 else views[0].copy()
+            data.flags.writeable = False
             if not ring.holds(entry.serial):
                 return None
         else:
             data = views[0]
-            guard = _Guard(ring, entry.serial)
-        data.flags.writeable = False
+            guard = partial(ring.holds, entry.serial)
         return Chunk(entry.start, data, entry.time_ns, entry.uncertainty_ns, entry.epoch, guard)
-
-
-class _Guard:
-    """Tells whether an entry is still whole."""
-
-    __slots__ = ("_ring", "_serial")
-
-    def __init__(self, ring: StreamRing, serial: int) -> None:
-        self._ring = ring
-        self._serial = serial
-
-    def __call__(self) -> bool:
-        return self._ring.holds(self._serial)

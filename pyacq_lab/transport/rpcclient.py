@@ -26,17 +26,17 @@ from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, Reactor
 from pyacq_lab.transport.sockets import client_socket, connect_monitored, listens, parse_endpoint
 from pyacq_lab.wire.calls import CallBook
-from pyacq_lab.wire.errors import describe_error, rebuild_error
-from pyacq_lab.wire.messages import (
+from pyacq_lab.wire.envelope import (
     Event,
     Failure,
-    Message,
     Reply,
     ServerMessageDecoder,
     encode_request,
     name_of,
     number_of,
 )
+from pyacq_lab.wire.errors import describe_error, rebuild_error
+from pyacq_lab.wire.messages import Message
 from pyacq_lab.wire.values import Adopt, Export
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,7 @@ from pyacq_lab.transport.lanes import Lanes
 from pyacq_lab.transport.reactor import Frames, Reactor
 from pyacq_lab.transport.sockets import bind, server_socket
 from pyacq_lab.transport.zap import Allow
-from pyacq_lab.wire.errors import describe_error
-from pyacq_lab.wire.messages import (
+from pyacq_lab.wire.envelope import (
     RequestDecoder,
     encode_callback,
     encode_event,
@@ -26,6 +25,7 @@ from pyacq_lab.wire.messages import (
     encode_reply,
     number_of,
 )
+from pyacq_lab.wire.errors import describe_error
 from pyacq_lab.wire.values import Export
 
 log = logging.getLogger(__name__)

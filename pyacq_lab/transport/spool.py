@@ -88,3 +88,8 @@ def open_spool(path: str) -> SpoolWriter:
         return SpoolWriter(memoryview(mmap.mmap(fd, SIZE)))
     finally:
         os.close(fd)
+
+
+def private_spool() -> SpoolWriter:
+    """Memory that dies with this process, for one that has no spool of its host's."""
+    return SpoolWriter(memoryview(mmap.mmap(-1, SIZE)))

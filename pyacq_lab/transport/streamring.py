@@ -313,9 +313,13 @@ class StreamRing:
         """Say whether a reader waits and wants its bell rung."""
         self._readers[slot * READER_WORDS + ReaderWord.ARMED] = wanted
 
-    def armed(self, slot: int) -> bool:
-        """Whether a reader waits."""
-        return bool(self._readers[slot * READER_WORDS + ReaderWord.ARMED])
+    def disarm(self, slot: int) -> bool:
+        """Whether a reader waits; it does no longer."""
+        at = slot * READER_WORDS  # and its first word, `ReaderWord.ARMED`
+        if not self._readers[at]:
+            return False
+        self._readers[at] = 0
+        return True
 
     def set_taken(self, slot: int, position: int) -> None:
         """Say up to which position a reader has dealt with everything."""

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from itertools import count
+from bisect import bisect_left
+from collections.abc import Sequence
 
 import msgspec
 
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.wire.logcodec import LogOrigin, hole
+from pyacq_lab.wire.timeline import Timeline
 
 Source = tuple[str, str, int, str]
+
+FORGET_NS = 60_000_000_000
+"""How long the numbers of a source that has ended are still known: its host may have a last word on it."""
 
 
 class _Heard:
     """How far a source was heard."""
 
-    __slots__ = ("corrected_ns", "newest_ns", "stamped_ns", "stop")
+    __slots__ = ("newest_ns", "stop")
 
     def __init__(self) -> None:
         self.stop = 0
         self.newest_ns = 0
-        self.stamped_ns = 0  # of the record that came last
-        self.corrected_ns = 0
 
 
 class LogMerger:
@@ -32,8 +35,8 @@ class LogMerger:
     through at once and marked ``late``: late is better than lost.
 
     A measured offset is right to within its uncertainty, and it is measured again and again. So it gives
-    way to what is certain: a record was said before it came, and records of one source in the order of
-    their stamps.
+    way to what is certain: a record was said before it came, and of two records of one host the one with
+    the earlier stamp was said first, whichever process it is of and whenever it comes; see `Timeline`.
     Time is an argument; not safe from several threads at once.
 
     Parameters
@@ -45,62 +48,84 @@ class LogMerger:
     def __init__(self, watermark_ns: int = 150_000_000) -> None:
         self.watermark_ns = watermark_ns
         self._offsets: dict[tuple[str, str], int] = {}
+        self._timelines: dict[tuple[str, str], Timeline] = {}
         self._heard: dict[Source, _Heard] = {}
-        # (corrected time, order of arrival, time of release, record); sorted when they are taken, which costs
-        # less than a heap: what comes from one source is in order already.
+        self._ended: dict[Source, int] = {}
+        # (corrected time, stamp, order of arrival, record); sorted when they are taken, which costs less than
+        # a heap: what comes from one source is in order already.
         self._held: list[tuple[int, int, int, LogRecord]] = []
         self._sorted = True
-        self._arrivals = count()
+        self._arrivals = 0
         self._newest_out: int | None = None
 
     def __len__(self) -> int:
         """Records held."""
         return len(self._held)
 
+    @property
+    def n_sources(self) -> int:
+        """Sources whose numbers are known."""
+        return len(self._heard)
+
     def set_offset(self, host: str, offset_ns: int, process: str = "") -> None:
         """Correct the records of ``host`` that come from now on by its clock minus ours, ns.
 
-        Where ``process`` is given, only its records, and they by nothing else: hosts name themselves, and
-        two can have one name.
+        Where ``process`` is given, only its records, and they by nothing else: it has another clock.
         """
         self._offsets[host, process] = offset_ns
 
     def add(self, record: LogRecord, now_ns: int) -> None:
-        """Take one record in; one that was taken in before is passed over.
+        """Take one record in; see `add_all`."""
+        self.add_all([record], now_ns)
 
-        A hole in the numbers of its source becomes a record of its own, right before this one.
+    def add_all(self, records: Sequence[LogRecord], now_ns: int) -> None:
+        """Take records of one source in, in the order of their numbers; what came before is passed over.
+
+        A hole in the numbers of the source becomes a record of its own, right before the next one.
         """
-        source: Source = (record.host, record.process, record.pid, record.channel)
+        first, last = records[0], records[-1]
+        source: Source = (first.host, first.process, first.pid, first.channel)
         heard = self._heard.get(source)
         if heard is None:
             heard = self._heard[source] = _Heard()
-        lost = record.seq - heard.stop
-        if lost < 0 and record.time_ns <= heard.newest_ns:
-            return  # it has come another way already
-        offset = self._offset_of(record, heard, now_ns)
-        if offset != record.offset_ns:
-            record = msgspec.structs.replace(record, offset_ns=offset)
-        heard.stamped_ns, heard.corrected_ns = record.time_ns, record.corrected_ns
-        if lost > 0:
-            self._hold(_hole(record, lost, heard.stop > 0))
-        elif lost < 0:
-            # A lower number later on is a new process with the old one's pid: begin again from there.
-            heard.newest_ns = 0
-        heard.stop = record.seq + 1
-        heard.newest_ns = max(heard.newest_ns, record.time_ns)
-        self._hold(record)
+        if first.seq != heard.stop or last.seq != first.seq + len(records) - 1 or last.lost:
+            records = self._counted(source, heard, records)
+            if not records:
+                return
+        else:
+            heard.stop = last.seq + 1
+        stamps = [record.time_ns for record in records]
+        earliest, latest = min(stamps), max(stamps)
+        heard.newest_ns = max(heard.newest_ns, latest)
+        where = (
+            (first.host, first.process) if (first.host, first.process) in self._offsets else (first.host, "")
+        )
+        timeline = self._timelines.get(where)
+        if timeline is None:
+            timeline = self._timelines[where] = Timeline()
+        offset = timeline.follow(earliest, latest, max(self._offsets.get(where, 0), latest - now_ns))
+        if offset is None:
+            records = [_corrected(r, r.time_ns - timeline.corrected(r.time_ns)) for r in records]
+        elif records[0].offset_ns != offset:
+            records = [_corrected(r, offset) for r in records]
+        arrival = self._arrivals
+        self._arrivals += len(records)
+        self._held += [(r.time_ns - r.offset_ns, r.time_ns, n, r) for n, r in enumerate(records, arrival)]
+        self._sorted = False
 
-    def forget(self, host: str, process: str, pid: int) -> None:
-        """Forget the numbers of a process that has ended and whose last records have come in."""
-        for source in [s for s in self._heard if s[:3] == (host, process, pid)]:
-            del self._heard[source]
-        self._offsets.pop((host, process), None)
+    def end(self, host: str, process: str, pid: int, now_ns: int) -> None:
+        """Forget the numbers of a process that has ended, a while from now."""
+        for source in self._heard:
+            if source[:3] == (host, process, pid):
+                self._ended[source] = now_ns + FORGET_NS
 
     def take(self, now_ns: int) -> list[LogRecord]:
         """Records whose time has come, sorted by corrected time but for those marked late."""
+        for source in [s for s, due in self._ended.items() if due <= now_ns]:
+            del self._ended[source]
+            self._heard.pop(source, None)
         self._sort()
-        stop = next((i for i, held in enumerate(self._held) if held[2] > now_ns), len(self._held))
-        return self._let_out(stop)
+        return self._let_out(bisect_left(self._held, (now_ns - self.watermark_ns + 1,)))
 
     def flush(self) -> list[LogRecord]:
         """All that is held, in order: nothing more will come."""
@@ -110,27 +135,30 @@ class LogMerger:
     def due_ns(self) -> int | None:
         """When `take` next gives something; None while nothing is held."""
         self._sort()
-        return self._held[0][2] if self._held else None
+        return self._held[0][0] + self.watermark_ns if self._held else None
 
-    def _offset_of(self, record: LogRecord, heard: _Heard, now_ns: int) -> int:
-        offset = self._offsets.get((record.host, record.process))
-        if offset is None:
-            offset = self._offsets.get((record.host, ""), 0)
-        corrected = min(record.time_ns - offset, now_ns)
-        if 0 < heard.stamped_ns <= record.time_ns:
-            corrected = max(corrected, heard.corrected_ns)
-        return record.time_ns - corrected
+    def _counted(self, source: Source, heard: _Heard, records: Sequence[LogRecord]) -> list[LogRecord]:
+        """Those that are new, with a hole before each whose number does not follow on the one before."""
+        new: list[LogRecord] = []
+        for record in records:
+            lost = record.seq - heard.stop
+            if lost < 0 and record.time_ns <= heard.newest_ns:
+                continue  # it has come another way already
+            if lost > 0:
+                new.append(_hole(record, lost, heard.stop > 0))
+            elif lost < 0:
+                # A lower number later on is a new process with the old one's pid: begin again from there.
+                heard.newest_ns = 0
+                self._ended.pop(source, None)
+            heard.stop = record.seq + (record.lost or 1)
+            heard.newest_ns = max(heard.newest_ns, record.time_ns)
+            new.append(record)
+        return new
 
     def _sort(self) -> None:
         if not self._sorted:
             self._held.sort()
             self._sorted = True
-
-    def _hold(self, record: LogRecord) -> None:
-        corrected = record.corrected_ns
-        release = corrected + self.watermark_ns
-        self._held.append((corrected, next(self._arrivals), release, record))
-        self._sorted = False
 
     def _let_out(self, count: int) -> list[LogRecord]:
         out = self._held[:count]
@@ -143,21 +171,13 @@ class LogMerger:
         return [r if at >= newest else msgspec.structs.replace(r, late=True) for at, _, _, r in out]
 
 
+def _corrected(record: LogRecord, offset_ns: int) -> LogRecord:
+    return msgspec.structs.replace(record, offset_ns=offset_ns)
+
+
 def _hole(after: LogRecord, lost: int, known: bool) -> LogRecord:
     """Say how many records are missing right before ``after``."""
-    records = "1 record" if lost == 1 else f"{lost} records"
     # Of a source that is heard for the first time, a former log server may have heard the rest.
     what = "lost here" if known else "lost, or heard by another log server, before this one"
-    return LogRecord(
-        time_ns=after.time_ns,
-        seq=after.seq - lost,
-        host=after.host,
-        process=after.process,
-        pid=after.pid,
-        logger="pyacq_lab.logs",
-        level=logging.WARNING,
-        message=f"{records} {what}",
-        channel=after.channel,
-        offset_ns=after.offset_ns,
-        lost=lost,
-    )
+    origin = LogOrigin(host=after.host, process=after.process, pid=after.pid, channel=after.channel)
+    return hole(after.seq - lost, origin, lost, after.time_ns, what)

@@ -1,13 +1,15 @@
-"""The last words of a process, in memory that outlives it: layout of the spool.
+"""What a process has said and nobody may have heard yet, in memory that outlives it: layout of the spool.
 
-A spool is a block of shared memory into which a process writes each record before it goes on, and which
-its host reads once the process has ended. It is a ring of segments. A segment holds encoded records, one
-behind the other, with consecutive numbers; its state is one word that says how many of them are whole. The
-word is stored last, in one piece: whenever the process is killed, every record is there or it is not.
+A spool is a block of memory into which a process writes each record before it goes on, and from which it
+sends them. Its host shares it, and reads it once the process has ended. It is a ring of segments. A segment
+holds encoded records, one behind the other, with consecutive numbers; its state is one word that says how
+many of them are whole. The word is stored last, in one piece: whenever the process is killed, every record
+is there or it is not.
 
 ::
 
-    words 0..3      magic, number of segments, bytes of a segment, state of the unfinished lines
+    words 0..7      magic, number of segments, bytes of a segment, state of the unfinished lines,
+                    number of the first record that no log server has acknowledged
     2 words each    number of a segment's first record; bytes used << 32 | records
     2 slots         unfinished lines; the state says which of both counts, and its length
     segments
@@ -15,24 +17,49 @@ word is stored last, in one piece: whenever the process is killed, every record 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from pyacq_lab.errors import ConfigurationError, ProtocolError
 from pyacq_lab.wire.logcodec import Words
 
-_MAGIC = 0x7079616371_000001
+_MAGIC = 0x7079616371_000002
 _HEADER = 4096
 _SLOT = 16_384
 _DATA = _HEADER + 2 * _SLOT
 _MAX_SEGMENTS = 128
 _LOW = 0xFFFF_FFFF
+_PAIRS = 8  # word at which those of the segments begin
+_HEARD = 4
 
 N_SEGMENTS = 8
 SEGMENT = 1 << 20
 SIZE = _DATA + N_SEGMENTS * SEGMENT
 """Bytes of a spool: some 50,000 records of usual length, or 7 MB of long ones, at least."""
+
+
+BLOCK = 64 * 1024
+"""Bytes of records that are sent together, about: one that is longer goes alone."""
+
+
+class Run(NamedTuple):
+    """Records ``[first, stop)``, one encoded behind the other."""
+
+    first: int
+    stop: int
+    data: bytes
+
+
+class _Block(NamedTuple):
+    """Where records ``[first, stop)`` lie."""
+
+    first: int
+    stop: int
+    begin: int
+    end: int
 
 
 class Unfinished(msgspec.Struct, frozen=True, array_like=True):
@@ -49,7 +76,7 @@ _raws = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
 class SpoolWriter:
-    """Writes a process's own spool. One thread at a time.
+    """Writes a process's own spool, and reads what has not been heard. One thread at a time.
 
     Parameters
     ----------
@@ -57,6 +84,13 @@ class SpoolWriter:
         Writable bytes, zero at first, shared with the host.
     n_segments, segment : int
         How many, and the bytes of each; a record must fit into one.
+
+    Attributes
+    ----------
+    heard : int
+        Number of the first record that no log server has acknowledged.
+    lost : int
+        Records that made room for newer ones before they were released, or that fitted nowhere.
     """
 
     def __init__(self, memory: memoryview, n_segments: int = N_SEGMENTS, segment: int = SEGMENT) -> None:
@@ -68,27 +102,43 @@ class SpoolWriter:
         self._head = memory[:_HEADER].cast("Q")
         self._n_segments = n_segments
         self._segment = segment
+        self._size = n_segments * segment
         self._current = 0
-        self._at = _DATA
-        self._end = 0  # none is begun: the first record begins one
-        self._used = self._count = 0
+        self._begin = self._at = _DATA
+        self._end = 0  # of the block, at most; none is begun: the first record begins one
+        self._count = 0
         self._slot = 0
+        self._blocks: deque[_Block] = deque()  # closed and not released
+        self._block_first = self._block_count = 0  # of the open one: first number; records before it
+        self._block_begin = _DATA
+        self._held = 0  # bytes and records in closed blocks
+        self._n_held = 0
+        self.heard = 0
+        self.lost = 0
         self._head[1], self._head[2] = n_segments, segment
         self._head[0] = _MAGIC
 
+    @property
+    def fullness(self) -> float:
+        """Share of the memory that holds records which were not released."""
+        return (self._held + self._at - self._block_begin) / self._size
+
+    @property
+    def held(self) -> int:
+        """Records that were not released."""
+        return self._n_held + self._count - self._block_count
+
     def write(self, seq: int, words: bytes) -> None:
         """Keep a record; its number follows on the one before."""
-        size = len(words)
-        end = self._at + size
+        end = self._at + len(words)
         if end > self._end:
-            if not self._begin_segment(seq, size):
+            if not self._make_room(seq, len(words)):
                 return
-            end = self._at + size
+            end = self._at + len(words)
         self._memory[self._at : end] = words
         self._at = end
-        self._used += size
         self._count += 1
-        self._head[5 + 2 * self._current] = self._used << 32 | self._count
+        self._head[_PAIRS + 1 + 2 * self._current] = (end - self._begin) << 32 | self._count
 
     def write_unfinished(self, stop: int, words: list[Words]) -> None:
         """Keep lines that have no end yet, instead of those that were kept before."""
@@ -100,22 +150,78 @@ class SpoolWriter:
         self._memory[begin : begin + len(data)] = data
         self._head[3] = self._slot << 32 | len(data)
 
-    def release(self) -> None:
+    def read(self, seq: int) -> Run | None:
+        """Oldest records, about `BLOCK` bytes of them, from the one that holds number ``seq`` on, or later.
+
+        Those that were released are not given again.
+        """
+        for block in self._blocks:
+            if block.stop > seq:
+                return self._run(block)
+        self._close_block()
+        return self._run(self._blocks[-1]) if self._blocks and self._blocks[-1].stop > seq else None
+
+    def release(self, stop: int) -> None:
+        """Let go of the records before number ``stop``: they are kept elsewhere."""
+        while self._blocks and self._blocks[0].stop <= stop:
+            self._forget_block()
+
+    def hear(self, stop: int) -> None:
+        """Note that a log server has acknowledged the records before number ``stop``, and release them."""
+        if stop > self.heard:
+            self.heard = stop
+            self._head[_HEARD] = stop
+            self.release(stop)
+
+    def let_go(self) -> None:
         """Let go of the memory: it is somebody else's from now on, as in a fork of this process."""
         self._head.release()
         self._memory.release()
 
-    def _begin_segment(self, seq: int, size: int) -> bool:
+    def _run(self, block: _Block) -> Run:
+        return Run(block.first, block.stop, bytes(self._memory[block.begin : block.end]))
+
+    def _make_room(self, seq: int, size: int) -> bool:
+        """Close the block and begin one in which a record has room, in the next segment if need be."""
+        self._close_block()
         if size > self._segment:
             self._end = 0  # numbers in a segment have no holes: the next record begins another
+            self.lost += 1
             return False
-        self._current = (self._current + 1) % self._n_segments
-        self._head[5 + 2 * self._current] = 0
-        self._head[4 + 2 * self._current] = seq
-        self._at = _DATA + self._current * self._segment
-        self._end = self._at + self._segment
-        self._used = self._count = 0
+        left = self._begin + self._segment - self._at
+        if not self._end or size > left:
+            self._begin_segment(seq)
+            left = self._segment
+        self._block_first, self._block_count, self._block_begin = seq, self._count, self._at
+        self._end = self._at + min(left, max(size, BLOCK))
         return True
+
+    def _begin_segment(self, seq: int) -> None:
+        self._current = (self._current + 1) % self._n_segments
+        self._begin = self._at = _DATA + self._current * self._segment
+        while self._blocks and 0 <= self._blocks[0].begin - self._begin < self._segment:
+            first, stop, *_ = self._blocks[0]
+            self.lost += stop - max(first, min(stop, self.heard))
+            self._forget_block()
+        self._head[_PAIRS + 1 + 2 * self._current] = 0
+        self._head[_PAIRS + 2 * self._current] = seq
+        self._count = 0
+
+    def _close_block(self) -> None:
+        n = self._count - self._block_count
+        if n:
+            self._blocks.append(_Block(self._block_first, self._block_first + n, self._block_begin, self._at))
+            self._held += self._at - self._block_begin
+            self._n_held += n
+            self._block_first += n
+            self._block_count, self._block_begin = self._count, self._at
+            if self._end:
+                self._end = min(self._begin + self._segment, self._at + BLOCK)
+
+    def _forget_block(self) -> None:
+        first, stop, begin, end = self._blocks.popleft()
+        self._held -= end - begin
+        self._n_held -= stop - first
 
 
 class SpoolContent:
@@ -131,6 +237,8 @@ class SpoolContent:
     ----------
     stop : int
         Number behind the last record; 0 where the process has said nothing.
+    heard : int
+        Number of the first record that no log server has acknowledged.
 
     Raises
     ------
@@ -140,7 +248,7 @@ class SpoolContent:
 
     def __init__(self, read: Callable[[int, int], bytes]) -> None:
         self._runs: list[tuple[int, list[msgspec.Raw]]] = []
-        self.stop = 0
+        self.stop = self.heard = 0
         data = read(0, _HEADER)
         if len(data) < _HEADER:
             raise ProtocolError(f"{len(data)} bytes came as a spool")
@@ -155,8 +263,9 @@ class SpoolContent:
             raise ProtocolError(f"a damaged spool: {error}") from None
 
     def _read(self, read: Callable[[int, int], bytes], head: memoryview) -> None:
+        self.heard = head[_HEARD]
         for i in range(head[1]):
-            first, state = head[4 + 2 * i], head[5 + 2 * i]
+            first, state = head[_PAIRS + 2 * i], head[_PAIRS + 1 + 2 * i]
             count, begin = state & _LOW, _DATA + i * head[2]
             if count:
                 # Records that follow on each other are a list, once its head is put before them.

@@ -35,7 +35,7 @@ def ours(server_key: str, stack: ExitStack) -> Callable[[], None]:
     socket, endpoint = open_log_socket(reactor, keys, lambda key: key == server_key, "127.0.0.1")
     origin = LogOrigin(host="bench", process=f"sender{os.getpid()}")
     spool = SpoolWriter(memoryview(mmap.mmap(-1, SIZE)))
-    shipper = LogShipper(socket, origin, SystemClock(), spool=spool, bound=QUEUE)
+    shipper = LogShipper(socket, origin, SystemClock(), spool=spool)
     capture = LogCapture(shipper)
     capture.install(logging.INFO)
     stack.callback(reactor.close)

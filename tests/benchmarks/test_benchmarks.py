@@ -47,3 +47,19 @@ def test_a_small_form_of_the_log_benchmark_runs(jupyter_home) -> None:
     assert result["lost"] == 0
     assert min(result["records/s"].values()) > 0
     assert all(name in page for name, _, _ in rows)
+
+
+SMALL_STREAMS = """
+import json
+from tests.benchmarks import streams
+streams.PEERS.update(LSL="not_installed", ezmsg="not_installed")
+result = streams.measure(rounds=1, n_chunks=40, n_paced=30, readers=[1, 2], channels=[1])
+print(json.dumps([result, streams.ratios(result), streams.page(result)]))
+"""
+
+
+def test_a_small_form_of_the_stream_benchmark_runs() -> None:
+    result, rows, page = run(SMALL_STREAMS)
+    assert min(result["GB/s"].values()) > 0
+    assert "pyzmq, tcp encrypted" in result["latency, ms"]
+    assert all(name in page for name, _, _ in rows)

@@ -27,7 +27,6 @@ manager.log_server.store.append([
 """
 
 SHOWN = "view = manager.log_view()\nview"
-MORE = "logging.getLogger('bench').warning('said later')"
 ENDED = """
 import os, signal
 group = manager.create_nodegroup("lens")
@@ -56,7 +55,24 @@ TAIL = (
     "[...window.jupyterapp.shell.currentWidget.content.widgets[0].node"
     ".querySelectorAll('.jp-OutputArea .jp-OutputArea')]"
 )
+SHOWS = f"(text) => {TAIL}.length === 1 && {TAIL}[0].textContent.includes(text)"
+IS_SAVED = (
+    "(text) => window.jupyterapp.shell.currentWidget.content.model.cells.get(0).outputs.toJSON()"
+    ".some((output) => (output.data?.['text/plain'] ?? '').includes(text))"
+)
 COUNT = "(text) => document.querySelector('.pq-log .pq-count')?.textContent === text"
+
+
+ACTIVE = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+
+
+def say_more(page: LabPage, word: str) -> None:
+    """Say something from no cell."""
+    page.page.evaluate(
+        "(code) => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".requestExecute({ code }).done.then(() => null)",
+        f"logging.getLogger('bench').warning({word!r})",
+    )
 
 
 def follow_button(page: LabPage):
@@ -102,11 +118,7 @@ def test_a_hundred_thousand_records_are_looked_through(
 
     # Paused where one looks, while others come; then following again.
     assert follow_button(page).inner_text() == "Follow"
-    page.page.evaluate(
-        "(code) => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-        ".requestExecute({ code }).done.then(() => null)",
-        MORE,
-    )
+    say_more(page, "said later")
     page.wait_for("() => document.querySelector('.pq-log .pq-follow')?.textContent === 'Follow (1 new)'", 20)
     assert page.page.evaluate(IN_SIGHT, f"frame {int(0.9 * N)}")
     follow_button(page).click()
@@ -126,7 +138,9 @@ def test_a_hundred_thousand_records_are_looked_through(
     detail.filter(has_text="cable pulled").wait_for()
     fields = detail.inner_text()
     assert all(name in fields for name in ("pid", "seq", "thread", "time_ns", "channel"))
+    active = page.page.evaluate(ACTIVE)
     page.page.locator(LIST).press("ArrowUp")
+    assert page.page.evaluate(ACTIVE) == active  # the key was not the notebook's
     detail.filter(has_text="frame 77778").wait_for()
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.page.locator(".pq-copy").click()
@@ -153,33 +167,44 @@ def test_a_hundred_thousand_records_are_looked_through(
     page.page.get_by_label("text to find").fill("")
     page.set_theme("JupyterLab Dark")
     page.wait_for(COUNT, 20, f"{N // 20:,} records")
+    page.page.get_by_label("lowest level").select_option("0")
+    page.page.get_by_label("part of host/process").fill("")
+    say_more(page, "said after the reload")
+    page.wait_for(IN_SIGHT, 20, "said after the reload")
     page.set_theme("JupyterLab Light")
     assert page.errors() == page.complaints == []
 
 
+@pytest.mark.parametrize("mode", ["local", "rpc"])
 def test_the_newest_records_are_below_the_cell_that_makes_the_manager_and_are_saved(
-    lab_server: LabServer, open_notebook: Callable[[str], LabPage]
+    lab_server: LabServer, open_notebook: Callable[[str], LabPage], mode: str
 ) -> None:
-    cell = "import logging\nimport pyacq_lab\nmanager = pyacq_lab.create_manager()\n"
+    cell = f"import logging\nimport pyacq_lab\nmanager = pyacq_lab.create_manager({mode!r})\n"
     write_notebook(
         lab_server.root / "tail.ipynb",
         [cell, "for i in range(100): logging.getLogger('bench').warning('word %d', i)"],
     )
     page = open_notebook("tail.ipynb")
     page.run_all()
-    page.wait_for(f"() => {TAIL}.length === 1 && {TAIL}[0].textContent.includes('word 99')", 20)
+    page.wait_for(SHOWS, 20, "word 99")
     assert "word 87" not in page.page.evaluate(f"() => {TAIL}[0].textContent")
-    page.wait_for(
-        "(text) => window.jupyterapp.shell.currentWidget.content.model.cells.get(0).outputs.toJSON()"
-        ".some((output) => (output.data?.['text/plain'] ?? '').includes(text))",
-        20,
-        "word 99",
-    )
+    page.wait_for(IS_SAVED, 20, "word 99")
     (output,) = page.outputs(0)
     assert len(output["data"]["text/plain"].splitlines()) == 12
-    page.wait_for(f"() => {TAIL}.length === 1 && {TAIL}[0].textContent.includes('word 99')", 20)
+    page.wait_for(SHOWS, 20, "word 99")
+
+    # After a reload it goes on; what is saved is what was there, until the cell runs again.
     page.reload()
-    page.wait_for(f"() => {TAIL}.length === 1 && {TAIL}[0].textContent.includes('word 99')", 20)
+    page.wait_for(SHOWS, 20, "word 99")
+    say_more(page, "said after the reload")
+    page.wait_for(SHOWS, 20, "said after the reload")
+    assert "word 99" in page.outputs(0)[0]["data"]["text/plain"]
+    page.start_cell(0)
+    page.wait_for(IS_SAVED, 20, "said after the reload")
+    page.wait_for(SHOWS, 20, "said after the reload")
+    say_more(page, "said after the cell")
+    page.wait_for(SHOWS, 20, "said after the cell")
+    assert len(page.outputs(0)) == 1
     assert page.errors() == page.complaints == []
 
 
@@ -198,3 +223,26 @@ def test_a_dead_process_says_how_it_ended_and_what_it_said(
     page.page.locator(".pq-log-bar button").click()
     page.page.locator(".pq-log").wait_for(state="detached")
     assert page.errors() == page.complaints == []
+
+
+def test_views_of_a_kernel_that_was_killed_say_so(
+    lab_server: LabServer, open_notebook: Callable[[str], LabPage]
+) -> None:
+    cells = [
+        "import logging, os, signal\nimport pyacq_lab\nmanager = pyacq_lab.create_manager(logs='off')",
+        "logging.getLogger('bench').warning('before')\nmanager.log_view()",
+        "manager.panel()",
+    ]
+    write_notebook(lab_server.root / "killed.ipynb", cells)
+    page = open_notebook("killed.ipynb")
+    page.run_all()
+    page.wait_for(IN_SIGHT, 20, "before")
+    page.page.evaluate(
+        "() => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".requestExecute({ code: 'os.kill(os.getpid(), signal.SIGKILL)' })"
+    )
+    for view in (".pq-log", ".pq-manager"):
+        page.page.locator(f"{view} .pq-badge", has_text="no answer: the kernel is busy or gone").wait_for()
+    page.page.locator(".jp-Dialog button").click()
+    assert page.page.evaluate(IN_SIGHT, "before")
+    assert page.complaints == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from typing import Any
@@ -212,6 +213,16 @@ def test_two_hosts_of_one_name_are_each_corrected_by_their_own_clock(start_scrip
     records = heard()
     assert [(r.message, r.process) for r in records] == [(f"turn {i}", g) for i in range(10) for g in shifts]
     assert all(abs(r.offset_ns - shifts[r.process]) < S and not r.late for r in records)
+
+    # Records carry the name under which the manager knows their host, whoever sends them.
+    os.kill(manager.get_nodegroup("second").pid, signal.SIGKILL)
+    until(lambda: manager.logs(contains="nodegroup second died"))
+    manager.get_nodegroup("first").run("import os; os.write(1, b'by descriptor\\n')")
+    until(lambda: manager.logs(contains="by descriptor"))
+    names = {"first": "rig", "second": "rig-2"}
+    assert all(r.host == names[r.process] for r in manager.logs(limit=None) if r.process in names)
+    assert {r.channel for r in manager.logs(source="rig-2/second", limit=None)} == {"process", "host"}
+    assert [r.host for r in manager.get_host("rig-2").kept_logs()] == ["rig-2"]
 
 
 def test_a_host_that_hangs_for_a_while_has_not_stepped(start_host, manager, until) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.logstore import LogStore
+from pyacq_lab.wire.messages import Spawn
 
 # Each of four threads says numbered lines in its own way, and notes in a shared file how many were said.
 TALK = """
@@ -28,6 +29,7 @@ child = subprocess.Popen(
 )
 def talk(way):
     log = logging.getLogger("talk")
+    place = 4 * WAYS.index(way)
     for i in range(1, 1_000_000):
         line = f"{way} {i}."
         if way == "print":
@@ -39,7 +41,8 @@ def talk(way):
         else:
             child.stdin.write(line + "\\n")
             child.stderr.readline()
-        struct.pack_into("=I", said, 4 * WAYS.index(way), i)
+        # In one piece: pack_into writes zeros first, and a kill between the two would leave them.
+        said[place : place + 4] = struct.pack("=I", i)
 threads = [threading.Thread(target=talk, args=(way,), daemon=True) for way in WAYS]
 for thread in threads:
     thread.start()
@@ -139,3 +142,21 @@ def test_last_words_are_heard_by_a_manager_that_was_not_there(manager, until) ->
     manager.get_nodegroup("daq").restart()
     manager.get_nodegroup("daq").run("print('heard again')")
     until(lambda: manager.logs(contains="heard again"))
+
+
+def test_last_words_are_kept_though_their_name_is_taken_anew(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    manager.log_server.disconnect(group.log_source, timeout=0)  # only its host can tell now
+    client = group.host.client
+    on_event, client._on_event = client._on_event, lambda event: None
+    assert group.run("print('the last word')").ok
+    os.kill(group.pid, signal.SIGKILL)
+    until(lambda: any(g.state == "died" for g in group.host.list_nodegroups()))
+    secret = manager.application_keys.secret
+    client.call(Spawn("daq", "another token", secret), 60)
+    client._on_event = on_event
+    client.request(group.host._hello(), 5.0).result(5)
+    until(lambda: not group.alive)
+    assert group.hear_out(20)
+    until(lambda: manager.logs(contains="the last word"))
+    assert len(manager.logs(contains="the last word")) == 1

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.wire import logmerge
 
 LONELY = """
 import asyncio, gc
@@ -81,6 +82,38 @@ os.waitpid(pid, 0)
     assert monos[0] > 0
 
 
+def test_a_record_that_a_handler_prints_too_is_in_the_log_once(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    code = """
+import logging, sys, threading
+logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+thread = threading.Thread(target=logging.getLogger("rig").warning, args=("in a thread",))
+thread.start()
+thread.join()
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("rig").exception("in a cell")
+logging.getLogger("rig").warning("bad %d", "x")
+quiet = logging.getLogger("quiet")
+quiet.propagate = False
+quiet.addHandler(logging.StreamHandler())
+quiet.warning("only printed")
+print("end", file=sys.stderr)
+"""
+    shown = []
+    assert group.run(code, on_output=shown.append).ok
+    until(lambda: manager.logs(source="daq", contains="end"))
+    said = [(r.stream, r.message) for r in manager.logs(source="daq", limit=None)]
+    assert [stream for stream, text in said if "in a thread" in text] == ["log"]
+    assert [stream for stream, text in said if "in a cell" in text] == ["log"]
+    assert [text for _, text in said if "ZeroDivisionError" in text] == []
+    assert ("stderr", "--- Logging error ---") in said
+    assert [stream for stream, text in said if text == "only printed"] == ["stderr"]
+    text = "".join(output["text"] for output in shown if output["output_type"] == "stream")
+    assert "rig: in a cell\nTraceback" in text  # a cell shows what it prints
+
+
 def test_levels_are_set_while_a_cell_runs_and_kept_by_a_restart(manager, until) -> None:
     group = manager.create_nodegroup("daq")
     say = (
@@ -143,3 +176,20 @@ def test_a_manager_keeps_its_log_on_disk(manager, jupyter_home, until) -> None:
     assert file.is_relative_to(jupyter_home / "pyacq_lab" / "logs")
     until(lambda: "to be kept" in file.read_text())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_is_known_of_a_process_is_forgotten_after_its_end(manager, until, monkeypatch) -> None:
+    monkeypatch.setattr(logmerge, "FORGET_NS", 0)
+    for i in range(3):
+        group = manager.create_nodegroup(f"short-{i}")
+        assert group.run("print('hello')").ok
+        group.close()
+    known = manager.log_server._merger._heard
+
+    def forgotten() -> bool:
+        manager.log_server.say("still here")  # it looks when it has something to do
+        return not any(process.startswith("short-") for _, process, *_ in list(known))
+
+    until(forgotten)
+    until(lambda: len(manager.logs(contains="hello")) == 3)
+    assert not any(r.lost for r in manager.logs(limit=None))

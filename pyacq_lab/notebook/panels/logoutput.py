@@ -7,35 +7,51 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
+from msgspec.structs import replace
 
 from pyacq_lab.manager.logfilter import LogFilter
-from pyacq_lab.manager.logformat import format_record
-from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logformat import bounded, format_record
+from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 
 _KEEP_S = 30.0  # between two renewals of what a saved notebook holds: a page draws the view anew each time
 _FIRST_KEEP_S = 3.0
 
+# What is sent a few times a second, at a tenth of what jupyter_server lets through.
+_MAX_TEXT = 30_000  # characters
+_MAX_MESSAGE = 2000  # characters of one
+
+# A text that is higher than its place shows its end: for that a page needs a style, which goes with the text.
+_TAIL_CLASS = "pyacq-log-tail"
+_STYLE = (
+    f"<style>.{_TAIL_CLASS} {{ display: flex; flex-direction: column-reverse; }} "
+    f".{_TAIL_CLASS} > * {{ flex: none; }} "
+    f".{_TAIL_CLASS} .jp-OutputArea-child:has(style) {{ display: none; }}</style>"
+)
+
 
 class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """Newest records of a log server as coloured text.
+    """Newest records of a log as coloured text.
 
     The text is replaced a few times a second, never appended to: appending to an output area costs more
     with every line that is there. What a saved notebook holds beside the live view is at most 30 s old.
 
     Parameters
     ----------
-    server : LogServer
-        Whose records are shown.
+    server : LogSource
+        Whose records are shown: a log server, or the mirror of one.
     level : int or str
         Lowest level shown, by number or name.
     source, contains : str
         Part of ``host/process`` and of the text of the records shown.
     n_records : int
         How many are shown.
+    traceback_lines : int
+        Lines shown of a traceback that is longer: its last ones.
     max_height : str
-        Height from which the text scrolls, as in a style sheet; as high as it is unless given.
+        Height from which the text scrolls, its end in sight, as in a style sheet; as high as it is unless
+        given.
 
     Raises
     ------
@@ -48,22 +64,30 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
 
     def __init__(
         self,
-        server: LogServer,
+        server: LogSource,
         *,
         level: int | str = 0,
         source: str = "",
         contains: str = "",
         n_records: int = 50,
+        traceback_lines: int = 30,
         max_height: str = "",
     ) -> None:
         self._wanted = LogFilter.of(level=level, source=source, contains=contains)
         super().__init__(layout=_layout(max_height))
+        self._style: tuple[Any, ...] = ()
+        if max_height:
+            self.add_class(_TAIL_CLASS)
+            data = {"text/html": _STYLE, "text/plain": ""}
+            self._style = ({"output_type": "display_data", "data": data, "metadata": {}},)
         self._server = server
         self._n_records = n_records
+        self._traceback_lines = traceback_lines
         self._keep_lock = threading.Lock()
         self._next_keep = _FIRST_KEEP_S
-        self._show(())
+        self._show_lock = threading.Lock()  # an older text must not come after a newer one
         self._unsubscribe = server.subscribe(self._show, interval=0.4)
+        self._show(())
 
     def close(self) -> None:
         """Stop being fed and leave the page; the text as it is now stays in the notebook."""
@@ -87,13 +111,24 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
         return {"text/plain": self._text(colour=True)}, {}
 
     def _text(self, *, colour: bool) -> str:
-        tail = self._server.store.newest(self._wanted, self._n_records)
-        lines = "\n".join(format_record(record, colour=colour) for record in tail)
-        return lines or f"the last {self._n_records} log records of all processes will be shown here"
+        lines: list[str] = []
+        room = _MAX_TEXT
+        for record in reversed(self._server.store.newest(self._wanted, self._n_records)):
+            short = replace(record, message=bounded(record.message, _MAX_MESSAGE))
+            text = format_record(_end_of(short, self._traceback_lines), colour=colour)
+            room -= len(text)
+            if room < 0 and lines:
+                break
+            lines.append(text)
+        return (
+            "\n".join(reversed(lines))
+            or f"the last {self._n_records} log records of all processes will be shown here"
+        )
 
     def _show(self, _records: Sequence[LogRecord]) -> None:
-        text = self._text(colour=True) + "\n"
-        self.outputs: Any = ({"output_type": "stream", "name": "stdout", "text": text},)
+        with self._show_lock:
+            text = self._text(colour=True) + "\n"
+            self.outputs: Any = ({"output_type": "stream", "name": "stdout", "text": text}, *self._style)
         with self._keep_lock:
             if self._display_id and self._live and self._timer is None:
                 self._timer = threading.Timer(self._next_keep, self._keep)
@@ -114,6 +149,15 @@ class LogOutput(Keepsake, ipywidgets.Output):  # pyright: ignore[reportIncompati
             self._publish(update=True)
             self._live = True
             self._publish(update=True)
+
+
+def _end_of(record: LogRecord, n_lines: int) -> LogRecord:
+    """Record with the end of its traceback, where that is longer than ``n_lines``."""
+    lines = record.traceback.rstrip().split("\n")
+    n_left_out = len(lines) - n_lines
+    if n_left_out < 2:
+        return record
+    return replace(record, traceback="\n".join([f"… {n_left_out} more lines", *lines[n_left_out:]]))
 
 
 def _layout(max_height: str) -> ipywidgets.Layout:

@@ -8,6 +8,8 @@ from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 
+_SLICE = 2000  # records looked at before whoever appends may go on
+
 
 class LogSelection:
     """Positions of matching records, kept up to date as records come and go.
@@ -43,10 +45,12 @@ class LogSelection:
 
     def refresh(self) -> None:
         """Take note of what came into the store and of what left it."""
-        first, records = self._store.read_from(self._cursor)
         matches = self._wanted.matches
-        self._indices += [first + i for i, record in enumerate(records) if matches(record)]
-        self._cursor = first + len(records)
+        stop = self._store.stop
+        while self._cursor < stop:
+            first, records = self._store.read_from(self._cursor, _SLICE)
+            self._indices += [first + i for i, record in enumerate(records) if matches(record)]
+            self._cursor = first + len(records)
         n_gone = bisect_left(self._indices, self._store.start)
         if n_gone:
             del self._indices[:n_gone]

@@ -3,6 +3,7 @@
 const ROW = 20; // CSS pixels
 const OVERSCAN = 10; // rows drawn above and below those in sight
 const KEEP = 4000; // rows kept in the page
+const SILENCE = 5000; // ms without an answer
 const LEVELS = [[0, "all levels"], [10, "debug and up"], [20, "info and up"], [30, "warnings and up"], [40, "errors"]];
 
 function element(tag, className, text) {
@@ -23,12 +24,15 @@ async function copied(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const area = element("textarea", "", text);
+    const before = document.activeElement;
+    const area = element("textarea");
+    area.value = text;
     area.style.position = "fixed";
     document.body.append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
+    before?.focus();
     return done;
   }
 }
@@ -45,6 +49,8 @@ function render({ model, el }) {
   detail.hidden = true;
   detail.setAttribute("role", "region");
   detail.setAttribute("aria-label", "the record that is open");
+  detail.tabIndex = 0; // it scrolls
+  space.setAttribute("role", "presentation");
   list.append(space);
   root.append(bar, list, detail);
   el.append(root);
@@ -68,16 +74,19 @@ function render({ model, el }) {
   for (const suffix of model.get("exports")) save.append(new Option(`to ${suffix}`, suffix));
   const note = element("span", "pq-badge");
   note.hidden = true;
-  for (const told of [count, note]) told.setAttribute("role", "status");
+  // The count changes all the time: it is read aloud only where a filter has changed it.
+  const aloud = element("span", "pq-aloud");
+  for (const told of [aloud, note]) told.setAttribute("role", "status");
   const only = element("b", "pq-only");
-  bar.append(only, level, source, contains, count, follow, save, note);
+  bar.append(only, level, source, contains, count, follow, save, note, aloud);
 
   let version = -1, start = 0, stop = 0; // positions [start, stop) that the kernel still has
   let rows = new Map(); // by position
   let drawn = new Map(); // elements by position
   const id = `pq-${Math.random().toString(36).slice(2)}`;
   let cursor = null; // position that the keyboard has chosen
-  let following = true, seen = 0, open = null, scheduled = false, wanted = null, frame = 0, timers = {};
+  let following = true, seen = 0, open = null, scheduled = false, asked = 0, frame = 0, timers = {};
+  let first = 0, last = 0; // positions that are drawn
 
   function showFilters() {
     const value = model.get("level");
@@ -94,8 +103,26 @@ function render({ model, el }) {
 
   function changeFilter(name, value) {
     clearTimeout(timers[name]);
-    timers[name] = setTimeout(() => { model.set(name, value); model.save_changes(); }, 200);
+    timers[name] = setTimeout(() => {
+      model.set(name, value);
+      hoping(() => model.save_changes());
+    }, 200);
   }
+
+  // Where the kernel has died, sending fails, or nobody answers: what is here stays, and is called what it is.
+  function hoping(send) {
+    clearTimeout(timers.answer);
+    try { send(); } catch { silent(); return; }
+    timers.answer = setTimeout(silent, SILENCE);
+  }
+
+  function silent() {
+    tell("no answer: the kernel is busy or gone", "bad", "What is listed is what had come until now");
+    clearTimeout(timers.note);
+    note.dataset.silent = "1";
+  }
+
+  const greet = () => hoping(() => model.send({ type: "hello" }));
 
   function setFollowing(on) {
     following = on;
@@ -112,10 +139,16 @@ function render({ model, el }) {
 
   function draw() {
     scheduled = false;
+    clearTimeout(timers.size);
+    if (list.clientHeight === 0) {
+      // Out of sight, or between two themes, when the observer below may never see that it had no size.
+      timers.size = setTimeout(schedule, 500);
+      return;
+    }
     space.style.height = `${(stop - start) * ROW}px`;
     if (following) list.scrollTop = list.scrollHeight;
-    const first = start + Math.max(0, Math.floor(list.scrollTop / ROW) - OVERSCAN);
-    const last = Math.min(stop, start + Math.ceil((list.scrollTop + list.clientHeight) / ROW) + OVERSCAN);
+    first = start + Math.max(0, Math.floor(list.scrollTop / ROW) - OVERSCAN);
+    last = Math.min(stop, start + Math.ceil((list.scrollTop + list.clientHeight) / ROW) + OVERSCAN);
     for (const [position, e] of drawn) {
       if (position < first || position >= last || e.dataset.empty) { e.remove(); drawn.delete(position); }
     }
@@ -137,10 +170,13 @@ function render({ model, el }) {
     if (lackFrom !== null) ask(lackFrom, lackTo);
     if (following) seen = stop;
     const news = stop - seen;
-    const n = stop - start;
-    count.textContent = n === 0 ? "no records" : n === 1 ? "1 record" : `${n.toLocaleString()} records`;
+    count.textContent = counted();
     follow.textContent = following ? "Pause" : news > 0 ? `Follow (${news.toLocaleString()} new)` : "Follow";
-    forget(first, last);
+  }
+
+  function counted() {
+    const n = stop - start;
+    return n === 0 ? "no records" : n === 1 ? "1 record" : `${n.toLocaleString()} records`;
   }
 
   function drawRow(position, row) {
@@ -177,7 +213,7 @@ function render({ model, el }) {
     if (row === undefined) return;
     cursor = position;
     open = row[1];
-    model.send({ type: "record", index: open });
+    hoping(() => model.send({ type: "record", index: open }));
     schedule();
   }
 
@@ -192,16 +228,19 @@ function render({ model, el }) {
     schedule();
   }
 
-  // One question at a time, asked again if its answer got lost on the way.
+  // One question at a time: where the list is by the time of the answer, is asked next. Asked again if the
+  // answer got lost on the way.
   function ask(from, to) {
-    if (wanted !== null && from >= wanted.from && to <= wanted.to && Date.now() - wanted.when < 2000) return;
-    wanted = { from: Math.max(start, from - 50), to: Math.min(stop, to + 50), when: Date.now() };
-    model.send({ type: "rows", start: wanted.from, stop: wanted.to });
+    if (Date.now() - asked < 2000) return;
+    asked = Date.now();
+    const around = { start: Math.max(start, from - 50), stop: Math.min(stop, to + 50) };
+    hoping(() => model.send({ type: "rows", ...around }));
     clearTimeout(timers.again);
     timers.again = setTimeout(schedule, 2100);
   }
 
-  function forget(first, last) {
+  // Called as rows come, not as they are drawn: nothing is drawn in a hidden tab.
+  function forget() {
     if (rows.size <= KEEP) return;
     for (const position of rows.keys()) {
       const near = position > first - KEEP / 4 && position < last + KEEP / 4;
@@ -210,19 +249,23 @@ function render({ model, el }) {
   }
 
   function heard(message) {
+    clearTimeout(timers.answer);
+    if (note.dataset.silent) { note.hidden = true; delete note.dataset.silent; }
     if (message.type === "exported") { tell(message.text, message.ok ? "good" : "bad", message.title); return; }
     if (message.type === "record") { if (message.index === open) showDetail(message); return; }
-    if (message.version !== version) {
+    const filtered = message.version !== version;
+    if (filtered) {
       version = message.version;
       rows = new Map();
       for (const e of drawn.values()) e.remove();
       drawn = new Map();
       start = message.start;
-      wanted = cursor = null;
+      cursor = null;
+      asked = 0;
       setFollowing(true); // what was in sight may not be listed any more
     }
     for (const row of message.rows) rows.set(row[0], row);
-    if (message.type === "rows") wanted = null;
+    if (message.type === "rows") asked = 0;
     if (message.start !== start) {
       // The oldest records left memory: what is in sight stays where it is.
       if (!following) list.scrollTop -= (message.start - start) * ROW;
@@ -230,6 +273,8 @@ function render({ model, el }) {
       start = message.start;
     }
     stop = message.stop;
+    forget();
+    if (filtered) aloud.textContent = counted();
     schedule();
   }
 
@@ -263,6 +308,7 @@ function render({ model, el }) {
 
   function tell(text, tone, title = "") {
     note.hidden = false;
+    delete note.dataset.silent;
     note.className = `pq-badge pq-${tone}`;
     note.textContent = text;
     note.title = title;
@@ -280,9 +326,9 @@ function render({ model, el }) {
   source.addEventListener("input", () => changeFilter("source", source.value));
   contains.addEventListener("input", () => changeFilter("contains", contains.value));
   save.addEventListener("change", () => {
-    model.send({ type: "export", suffix: save.value });
-    save.value = "";
     tell("exporting …", "info");
+    hoping(() => model.send({ type: "export", suffix: save.value }));
+    save.value = "";
   });
   follow.addEventListener("click", () => setFollowing(!following));
   // A person scrolls by wheel, keys, touch or the bar; our own scrolling in draw() ends at the bottom.
@@ -294,34 +340,48 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !detail.hidden) { hideDetail(); list.focus(); event.stopPropagation(); }
   });
+  const keys = {
+    ArrowUp: (at) => choose(at - 1),
+    ArrowDown: (at) => choose(at + 1),
+    PageUp: (at, page) => choose(at - page),
+    PageDown: (at, page) => choose(at + page),
+    Home: () => choose(start),
+    End: () => { choose(stop - 1); setFollowing(true); },
+    Enter: () => look(cursor),
+    " ": () => setFollowing(!following),
+  };
+  const plain = (event) => !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
   list.addEventListener("keydown", (event) => {
-    const page = Math.floor(list.clientHeight / ROW);
+    if (!(event.key in keys) || !plain(event)) return;
     const sight = start + Math.floor(list.scrollTop / ROW); // first row in sight
-    const from = cursor === null || cursor < start || cursor >= stop ? (following ? stop : sight - 1) : cursor;
-    const keys = {
-      ArrowUp: () => choose(from - 1), ArrowDown: () => choose(from + 1),
-      PageUp: () => choose(from - page), PageDown: () => choose(from + page),
-      Home: () => choose(start), End: () => { choose(stop - 1); setFollowing(true); },
-      Enter: () => look(cursor), " ": () => setFollowing(!following),
-    };
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-    keys[event.key]();
+    const at = cursor === null || cursor < start || cursor >= stop ? (following ? stop : sight - 1) : cursor;
+    keys[event.key](at, Math.floor(list.clientHeight / ROW));
     event.preventDefault();
-    event.stopPropagation(); // the notebook has its own meaning for these
+    event.stopPropagation();
   });
+  // The notebook has its own meaning for some of these keys, and listens before us: they are ours for as long as
+  // they are on their way to the list, and Ctrl+S stays the notebook's.
+  const claim = (event) => root.toggleAttribute("data-lm-suppress-shortcuts", plain(event)
+    && ((list === event.target && event.key in keys) || (event.key === "Escape" && !detail.hidden)));
+  window.addEventListener("keydown", claim, true);
+  // Text is copied from these: the browser's own menu, not the notebook's.
+  for (const text of [source, contains, detail]) text.setAttribute("data-jp-suppress-context-menu", "");
   const resized = new ResizeObserver(schedule);
   resized.observe(list);
   model.on("msg:custom", heard);
   for (const name of ["level", "source", "contains", "process", "height"]) model.on(`change:${name}`, showFilters);
   showFilters();
   setFollowing(true);
-  model.send({ type: "hello" });
+  model.on("comm_live_update", greet); // the connection to the kernel was lost, or is back
+  greet();
 
   return () => {
     cancelAnimationFrame(frame);
     Object.values(timers).forEach(clearTimeout);
     resized.disconnect();
+    window.removeEventListener("keydown", claim, true);
     model.off("msg:custom", heard);
+    model.off("comm_live_update", greet);
     for (const name of ["level", "source", "contains", "process", "height"]) model.off(`change:${name}`, showFilters);
   };
 }

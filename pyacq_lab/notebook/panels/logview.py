@@ -14,10 +14,10 @@ import msgspec
 import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
-from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label
+from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label, shown
 from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logrecords import LogRecords
-from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.logselection import LogSelection
@@ -28,6 +28,7 @@ _ROWS_PER_PUSH = 40
 _ROWS_PER_ANSWER = 400
 _TEXT_IN_ROW = 300  # characters of a message shown in its row
 _TAIL = 50  # records in a saved notebook
+_GONE = "this record has made room in memory for newer ones"
 _EXPORTS = (".jsonl", ".csv", ".txt")
 
 _HERE = Path(__file__).parent
@@ -42,15 +43,15 @@ class _Level(traitlets.Int):
 
 
 class LogView(Keepsake, anywidget.AnyWidget):
-    """Live view of a log server's records, with filters, pause and the full text of each.
+    """Live view of a log's records, with filters, pause and the full text of each.
 
-    It is fed by the server's thread, so it lives while a cell runs. The page holds only the rows around
-    those in sight and asks for others; after a reload it asks again.
+    It is fed by the log server's thread, or its mirror's, so it lives while a cell runs. The page holds only
+    the rows around those in sight and asks for others; after a reload it asks again.
 
     Parameters
     ----------
-    server : LogServer
-        Whose records are shown.
+    server : LogSource
+        Whose records are shown: a log server, or the mirror of one.
     level : int or str
         Lowest level shown, by number or name. Can be set later too, as can the next two.
     source, contains : str
@@ -80,7 +81,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def __init__(
         self,
-        server: LogServer,
+        server: LogSource,
         *,
         level: int | str = 0,
         source: str = "",
@@ -93,7 +94,8 @@ class LogView(Keepsake, anywidget.AnyWidget):
         self._lock = threading.Lock()  # between the server's thread and the one that hears the page
         self._shown = False
         self._heard_page = False
-        self._version = 0
+        self._version = 0  # of the selection, and of the filters that it was made for
+        self._filters = 0
         self._selection = self._select()
         self._pushed = self._selection.stop
         self.observe(self._filter_changed, names=["level", "source", "contains", "process"])
@@ -149,9 +151,14 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def _filter_changed(self, _change: Any) -> None:
         with self._lock:
-            self._version += 1
-            self._selection = self._select()
-            self._send_newest()
+            self._filters = version = self._filters + 1
+        selection = self._select()  # a long search: meanwhile the page is fed as before, and nobody waits
+        with self._lock:
+            if version == self._filters:  # else they have changed again
+                self._version = version
+                self._selection = selection
+                selection.refresh()
+                self._send_newest()
 
     def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Answer a page; called by the kernel's shell or comm thread."""
@@ -190,9 +197,13 @@ class LogView(Keepsake, anywidget.AnyWidget):
         )
 
     def _send_record(self, index: int) -> None:
-        for record in self._server.store.read(index, index + 1):
+        records = self._server.store.read(index, index + 1)
+        if not records:
+            self.send({"type": "record", "index": index, "fields": {"message": _GONE}, "text": _GONE})
+        for record in records:
             # Every field by its name, so that one that a later version adds is seen as well.
             fields = {"time": format_time(record, date=True), **msgspec.to_builtins(record)}
+            fields |= {name: shown(fields[name]) for name in ("message", "traceback")}
             text = format_record(record, date=True)
             self.send({"type": "record", "index": index, "fields": fields, "text": text})
 
@@ -211,6 +222,7 @@ class LogView(Keepsake, anywidget.AnyWidget):
 def _row(position: int, index: int, record: LogRecord) -> list[Any]:
     """What a page needs to draw one row."""
     first, _, rest = record.message.partition("\n")
+    first = first.rstrip("\r")
     return [
         position,
         index,
@@ -218,8 +230,8 @@ def _row(position: int, index: int, record: LogRecord) -> list[Any]:
         record_tone(record),
         label(record),
         format_origin(record),
-        record.logger,
-        first[:_TEXT_IN_ROW],
+        shown(record.logger),
+        shown(first[:_TEXT_IN_ROW]),
         bool(rest or record.traceback or len(first) > _TEXT_IN_ROW),
         record.late,
         record.lost,

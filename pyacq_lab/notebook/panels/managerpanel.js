@@ -2,6 +2,8 @@
 
 const NUMBERS = new Set(["PID", "CPU", "Memory", "Up"]);
 
+const SILENT = "no answer: the kernel is busy or gone";
+
 function element(tag, className, text) {
   const e = document.createElement(tag);
   if (className) e.className = className;
@@ -15,6 +17,15 @@ function columnClass(name) {
 }
 
 function render({ model, el }) {
+  // Where the kernel has died, sending fails, or nobody answers.
+  let answer = 0;
+  function send(message, answered = false) {
+    try { model.send(message); } catch { showNote(SILENT, "bad"); return; }
+    if (!answered) return;
+    clearTimeout(answer);
+    answer = setTimeout(() => showNote(SILENT, "bad"), 5000);
+  }
+
   const root = element("div", "pyacq pq-manager");
   const bar = element("div", "pq-bar");
   const summary = element("span", "pq-dim", "…");
@@ -31,7 +42,7 @@ function render({ model, el }) {
   const logEnding = element("span", "pq-dim pq-grow");
   const logClose = element("button", "", "Close");
   const logPlace = element("div", "pq-log-place");
-  logClose.addEventListener("click", () => model.send({ type: "log", process: "" }));
+  logClose.addEventListener("click", () => send({ type: "log", process: "" }));
   logBar.append(logName, logEnding, logClose);
   const tablePlace = element("div", "pq-table-place");
   tablePlace.append(bar, table);
@@ -44,7 +55,7 @@ function render({ model, el }) {
   head.append(line);
   for (const name of model.get("buttons")) {
     const button = element("button", name.startsWith("Stop") ? "pq-danger" : "", name);
-    button.addEventListener("click", () => model.send({ type: "action", name }));
+    button.addEventListener("click", () => send({ type: "action", name }));
     buttons.append(button);
   }
   const rows = new Map(); // elements by key
@@ -86,7 +97,7 @@ function render({ model, el }) {
       button.setAttribute("aria-label", `log of ${name}`);
       button.dataset.process = name;
       button.addEventListener("click", () => {
-        model.send({ type: "log", process: model.get("log_of") === name ? "" : name });
+        send({ type: "log", process: model.get("log_of") === name ? "" : name });
       });
       first.append(button);
     }
@@ -97,7 +108,15 @@ function render({ model, el }) {
     rows.set(key, row);
   }
 
+  function showNote(text, tone) {
+    note.hidden = false;
+    note.className = `pq-badge pq-${tone}`;
+    note.textContent = text;
+  }
+
   function heard(message) {
+    clearTimeout(answer);
+    if (note.textContent === SILENT) note.hidden = true;
     if (message.type === "rows") {
       for (const row of message.changed) drawRow(row);
       const keys = new Set(message.keys);
@@ -109,16 +128,14 @@ function render({ model, el }) {
       summary.textContent = message.summary;
       showLogName();
     } else if (message.type === "note") {
-      note.hidden = false;
-      note.className = `pq-badge pq-${message.tone}`;
-      note.textContent = message.text;
+      showNote(message.text, message.tone);
       for (const button of buttons.children) button.disabled = button.textContent === message.busy;
     }
   }
 
   // The kernel looks only while somebody can see what it found.
   let inSight = false, timer = 0;
-  const tell = () => model.send({ type: inSight && !document.hidden ? "visible" : "hidden" });
+  const tell = () => send({ type: inSight && !document.hidden ? "visible" : "hidden" });
   const sight = new IntersectionObserver((entries) => {
     inSight = entries.at(-1).isIntersecting;
     tell();
@@ -128,15 +145,19 @@ function render({ model, el }) {
   model.on("change:log_model", showLog);
   void showLog();
   document.addEventListener("visibilitychange", tell);
-  model.send({ type: "hello" });
+  const greet = () => send({ type: "hello" }, true);
+  model.on("comm_live_update", greet); // the connection to the kernel was lost, or is back
+  greet();
   sight.observe(root);
   timer = setInterval(renew, 15000);
 
   return () => {
     clearInterval(timer);
+    clearTimeout(answer);
     sight.disconnect();
     document.removeEventListener("visibilitychange", tell);
     model.off("msg:custom", heard);
+    model.off("comm_live_update", greet);
     model.off("change:log_model", showLog);
     asked = null;
     logView?.remove();

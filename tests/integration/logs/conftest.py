@@ -16,9 +16,9 @@ from pyacq_lab.transport.reactor import Reactor
 class Talker:
     """A process that says things; see talker.py."""
 
-    def __init__(self, server_keys, name, task, n=0, bound=20_000):
+    def __init__(self, server_keys, name, task, n=0, size=0):
         script = Path(__file__).with_name("talker.py")
-        command = [sys.executable, str(script), server_keys.public, name, task, str(n), str(bound)]
+        command = [sys.executable, str(script), server_keys.public, name, task, str(n), str(size)]
         self.name = name
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -16,6 +16,7 @@ from pyacq_lab.transport.logs import LogOrigin, hushed
 from pyacq_lab.transport.logship import LogShipper
 from pyacq_lab.transport.logsocket import open_log_socket
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.wire.spool import SIZE, SpoolWriter
 
 log = logging.getLogger("talker")
 
@@ -72,7 +73,7 @@ def shout(n):
     burst(n)
     with hushed():
         print("said", flush=True)
-        sys.stdin.readline()  # until all has arrived: this process has no spool that would keep the rest
+        sys.stdin.readline()  # until all has arrived
         print("dropped", shipper.dropped, flush=True)
 
 
@@ -82,23 +83,23 @@ def flood(n):
     log.info("the end")
     with hushed():
         print("dropped", shipper.dropped, flush=True)
-    sys.stdin.readline()  # what is on its way when a process ends comes by its host, and there is none here
+    sys.stdin.readline()
 
 
 def killed(n):
     burst(n)
     while shipper.waiting:
         threading.Event().wait(0.01)
-    # What was handed to ZeroMQ must have left the process; the test says when it has seen the first.
-    sys.stdin.readline()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-allowed, name, task, n, bound = sys.argv[1:]
+allowed, name, task, n, size = sys.argv[1:]
 reactor = Reactor()
 keys = KeyPair.generate()
 socket, endpoint = open_log_socket(reactor, keys, lambda key: key == allowed, "127.0.0.1")
-shipper = LogShipper(socket, LogOrigin(host="rig", process=name), SystemClock(), bound=int(bound))
+memory = memoryview(bytearray(SIZE))
+spool = SpoolWriter(memory, 2, int(size)) if int(size) else None
+shipper = LogShipper(socket, LogOrigin(host="rig", process=name), SystemClock(), spool=spool)
 capture = LogCapture(shipper)
 capture.install(logging.INFO)
 out = sys.stdout

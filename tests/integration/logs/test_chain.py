@@ -1,9 +1,9 @@
 import io
 import logging
+import stat
 import threading
 
 import pytest
-import zmq
 
 from pyacq_lab.errors import AuthenticationError, ConfigurationError
 from pyacq_lab.manager.logserver import LogServer
@@ -12,7 +12,8 @@ from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.logs import LogOrigin
 from pyacq_lab.transport.logship import LogShipper
-from pyacq_lab.transport.sockets import bind, server_socket
+from pyacq_lab.transport.logsocket import SENT_AHEAD, open_log_socket
+from pyacq_lab.wire.spool import SIZE, SpoolWriter
 
 
 def test_two_processes_are_heard_in_order_with_all_they_say(patient_server, talker, until):
@@ -53,8 +54,9 @@ def test_two_processes_are_heard_in_order_with_all_they_say(patient_server, talk
 
 
 def test_a_burst_beyond_the_bound_counts_the_rest_exactly(server, talker, until):
-    talking = talker("one", "burst", 5000, bound=1000)
-    assert talking.line().split() == ["done", "4000"]
+    talking = talker("one", "burst", 5000, size=50_000)
+    _, dropped = talking.line().split()
+    assert 2000 < int(dropped) < 5000
     server.connect(talking.endpoint, talking.key, "one")
     talking.go()
     out, _ = talking.finish()
@@ -63,15 +65,15 @@ def test_a_burst_beyond_the_bound_counts_the_rest_exactly(server, talker, until)
     until(lambda: server.query(contains="record 4999"))
 
     hole, *heard = server.query(source="rig/one", limit=None)
-    assert hole.lost == 4000
-    assert [r.message for r in heard] == [f"record {i}" for i in range(4000, 5000)]
+    assert hole.lost == int(dropped)
+    assert [r.message for r in heard] == [f"record {i}" for i in range(hole.lost, 5000)]
 
 
 def test_a_say_never_waits_for_anybody(server, talker, until):
-    """The log server connects and does not read: the queue takes what it holds, the caller goes on."""
-    talking = talker("one", "flood", 50_000, bound=1000)
+    """Nobody listens: the spool takes what it holds, the caller goes on."""
+    talking = talker("one", "flood", 50_000, size=50_000)
     talking.go()
-    assert int(talking.line().split()[1]) >= 48_000  # it has said all, and nobody has heard anything
+    assert int(talking.line().split()[1]) >= 45_000  # it has said all, and nobody has heard anything
     server.connect(talking.endpoint, talking.key, "one")
     until(lambda: server.query(contains="the end"))
     mine = server.query(source="rig/one", limit=None)
@@ -83,29 +85,147 @@ def test_what_a_killed_process_had_sent_is_kept(server, talker, until):
     talking = talker("one", "killed", 300)
     server.connect(talking.endpoint, talking.key, "one")
     talking.go()
-    until(lambda: server.query(contains="record 299"))
-    talking.go()
     talking.process.wait(60)
+    until(lambda: server.query(contains="record 299"))
     server.disconnect("one")
 
     assert [r.message for r in server.query(limit=None)] == [f"record {i}" for i in range(300)]
 
 
-def test_what_nobody_hears_is_counted_at_the_end(reactor, keys):
-    socket = server_socket(reactor.context, zmq.PUSH, keys, "logs")
-    bind(socket, "tcp://127.0.0.1:0")
-    shipper = LogShipper(socket, LogOrigin(host="rig", process="one"), SystemClock(), bound=5)
-    for i in range(8):
+@pytest.fixture
+def shipper_of(reactor, keys):
+    """Make a shipper in this process; gives where it listens, too, and anybody may listen."""
+    made = []
+
+    def make(**options):
+        socket, endpoint = open_log_socket(reactor, keys, lambda key: True, "127.0.0.1")
+        made.append(LogShipper(socket, LogOrigin(host="rig", process="one"), SystemClock(), **options))
+        return made[-1], endpoint
+
+    yield make
+    for shipper in made:
+        shipper.close(0)
+
+
+def small_spool(size, n_segments=2):
+    return SpoolWriter(memoryview(bytearray(SIZE)), n_segments, size)
+
+
+def test_what_nobody_hears_is_counted_at_the_end(shipper_of):
+    shipper, _ = shipper_of(spool=small_spool(200))
+    for i in range(100):
         shipper.say(str(i))
 
-    assert (shipper.waiting, shipper.dropped, shipper.sent) == (5, 3, 0)
-    assert shipper.close(timeout=0.05) == 5
-    assert shipper.close() == 5
+    assert shipper.waiting + shipper.dropped == 100
+    assert 0 < shipper.waiting < 50
+    assert shipper.heard == 0
+    assert shipper.close(timeout=0.05) == shipper.waiting
+    assert shipper.close() == shipper.waiting
+
+
+def test_what_nobody_hears_goes_to_disk_and_is_heard_in_order(shipper_of, keys, server, until, tmp_path):
+    shipper, endpoint = shipper_of(spool=small_spool(100_000, 8), spill=tmp_path / "spill")
+    for i in range(50_000):
+        shipper.say(str(i))
+        if i % 1000 == 0:  # no faster than the disk: what is overwritten before is counted, and lost
+            until(lambda: shipper._spool.fullness < 0.8)
+    assert shipper.dropped == 0
+    assert stat.S_IMODE((tmp_path / "spill").stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (tmp_path / "spill").iterdir())
+    server.connect(endpoint, keys.public, "one")
+    until(lambda: server.query(contains="49999", process="one"))
+
+    assert [r.message for r in server.query(limit=None)] == [str(i) for i in range(50_000)]
+    until(lambda: shipper.waiting == 0)
+    assert shipper.close() == 0
+    assert not list((tmp_path / "spill").iterdir())
+
+
+def test_where_the_disk_takes_nothing_the_loss_is_counted(shipper_of, keys, server, until, tmp_path):
+    (tmp_path / "spill").write_text("this is no folder")
+    shipper, endpoint = shipper_of(spool=small_spool(20_000), spill=tmp_path / "spill")
+    for i in range(5000):
+        shipper.say(str(i))
+    shipper.say("the end")
+    server.connect(endpoint, keys.public, "one")
+    until(lambda: server.query(contains="the end"))
+    until(lambda: shipper.waiting == 0)
+
+    said = server.query(limit=None, process="one")
+    heard = [r.seq for r in said if not r.lost]
+    assert heard == sorted(set(heard))
+    assert len(heard) + sum(r.lost for r in said) == 5001
+    assert sum(r.lost for r in said) == shipper.dropped > 2000
+    assert shipper.close() == 0
+
+
+def test_the_last_listener_goes_on_where_the_one_before_stopped(reactor, shipper_of, keys, server, until):
+    shipper, endpoint = shipper_of()
+    server.connect(endpoint, keys.public, "one")
+    shipper.say("to the first")
+    until(lambda: shipper.heard == 1)
+    other = LogServer(reactor, KeyPair.generate(), SystemClock(), LogOrigin(host="y", process="y"))
+    other.connect(endpoint, keys.public, "one")
+
+    def taken_over():
+        shipper.say("to either")
+        return shipper._listener == other._receiver._id
+
+    until(taken_over)
+    for i in range(100):
+        shipper.say(f"to the second {i}")
+    assert shipper.close(20) == 0
+    other.close(20)
+
+    hole, *heard = other.query(process="one", limit=None)
+    assert hole.message.endswith("lost, or heard by another log server, before this one")
+    assert [r.seq for r in heard] == list(range(hole.lost, hole.lost + len(heard)))
+    assert [r.message for r in heard[-100:]] == [f"to the second {i}" for i in range(100)]
+    until(lambda: len(server.query(process="one", limit=None)) >= hole.lost)
+    first = [r.seq for r in server.query(process="one", limit=None)]
+    assert first == list(range(len(first)))
+
+
+def test_a_goodbye_waits_for_a_log_server_that_hangs(reactor, shipper_of, keys, server, until):
+    shipper, endpoint = shipper_of()
+    server.connect(endpoint, keys.public, "one")
+    shipper.say("heard")
+    until(lambda: shipper.heard == 1)
+    hanging, go_on = threading.Event(), threading.Event()
+    reactor.call_soon(lambda: (hanging.set(), go_on.wait(30)))
+    assert hanging.wait(10)
+    for i in range(40_000):  # more than may be under way
+        shipper.say(f"unheard {i}")
+    closing = threading.Thread(target=shipper.close, args=(30,))
+    closing.start()
+    until(lambda: len(shipper._on_way) == SENT_AHEAD)
+    go_on.set()
+    closing.join()
+    assert shipper.waiting == 0
+    assert server._receiver._lines["one"].goodbye.wait(10)
+    until(lambda: server.query(contains="unheard 39999"))
+    assert not any(r.lost for r in server.query(limit=None))
+
+
+def test_an_end_that_fitted_nowhere_is_counted_by_the_goodbye(shipper_of, keys, server, until):
+    shipper, endpoint = shipper_of(spool=small_spool(1000))
+    server.connect(endpoint, keys.public, "one")
+    shipper.say("short")
+    for _ in range(3):
+        shipper.say("x" * 2000)
+    assert shipper.close(20) == 0
+    server.disconnect("one", timeout=20)
+    until(lambda: len(server.query(process="one")) == 2)
+
+    assert [(r.message, r.lost, r.seq) for r in server.query(process="one")] == [
+        ("short", 0, 0),
+        ("3 records lost here", 3, 1),
+    ]
 
 
 def test_a_stranger_hears_nothing(reactor, talker, until):
     stranger = LogServer(reactor, KeyPair.generate(), SystemClock(), LogOrigin(host="x", process="x"))
-    talking = talker("one", "burst", 10, bound=10)
+    talking = talker("one", "burst", 10)
     talking.line()
     stranger.connect(talking.endpoint, talking.key, "one")
     stranger.disconnect("one", timeout=1)

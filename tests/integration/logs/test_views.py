@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus
 from pyacq_lab.notebook.panels.logoutput import LogOutput
@@ -88,6 +89,58 @@ def test_filters_are_set_from_either_side(server, view, page, until):
         view.level = "LOUD"
 
 
+@pytest.fixture
+def slow_search(monkeypatch):
+    """Searches for the word "slow" begin, and wait until they may go on."""
+    begun, go_on = threading.Event(), threading.Event()
+    matches = LogFilter.matches
+
+    def wait(wanted, record):
+        if wanted.contains == "slow":
+            begun.set()
+            assert go_on.wait(30)
+        return matches(wanted, record)
+
+    monkeypatch.setattr(LogFilter, "matches", wait)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_a_long_search_holds_up_neither_the_log_nor_the_page(server, view, page, until, slow_search):
+    begun, go_on = slow_search
+    server.say("slow snail")
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="hello")
+    search = threading.Thread(target=setattr, args=(view, "contains", "slow"))
+    search.start()
+    assert begun.wait(30)
+    server.say("said meanwhile")
+    until(lambda: texts(sent[-1]) == ["said meanwhile"])
+    say(view, type="rows", start=0, stop=1)
+    assert (texts(sent[-1]), sent[-1]["version"]) == (["slow snail"], 0)
+
+    go_on.set()
+    search.join()
+    assert (texts(sent[-1]), sent[-1]["version"]) == (["slow snail"], 1)
+
+
+def test_of_two_searches_the_later_one_counts(server, view, page, until, slow_search):
+    begun, go_on = slow_search
+    server.say("slow snail")
+    server.say("fast hare")
+    until(lambda: server.store.stop == 2)
+    sent = page(view)
+    search = threading.Thread(target=setattr, args=(view, "contains", "slow"))
+    search.start()
+    assert begun.wait(30)
+    view.contains = "fast"
+    go_on.set()
+    search.join()
+    assert [texts(message) for message in sent] == [["fast hare"]]
+    assert [record.message for record in view.records()] == ["fast hare"]
+
+
 def test_one_process_is_shown_by_its_whole_name(server, page, until):
     for process in ("cam", "cam2"):
         server.add(LogRecord(time_ns=1, host="rig", process=process, message=process))
@@ -161,8 +214,9 @@ def test_a_click_gets_the_whole_record(server, view, page, until):
     assert "second" in sent[-1]["text"]
     assert "all of it" in sent[-1]["text"]
     assert sent[-1]["fields"]["host"] == "lab"
-    say(view, type="record", index=10**6)  # gone: no answer, no error
     say(view, type="of another version")
+    say(view, type="record", index=10**6)
+    assert "made room" in sent[-1]["fields"]["message"]
 
 
 def test_without_widgets_the_tail_is_shown(server, view, until):
@@ -200,6 +254,37 @@ def test_the_plain_output_shows_the_tail(server, until):
 
     (only,) = output.outputs
     assert [line[-1] for line in only["text"].splitlines()] == ["7", "8", "9"]
+
+
+def test_the_plain_output_is_bounded_whatever_is_said(server, until):
+    output = LogOutput(server, n_records=50, max_height="16em")
+    for i in range(50):
+        server.say(f"begin {i} " + "x" * 20_000, traceback="y\n" * 1000 + f"end {i}\n")
+    until(lambda: "end 49" in output.outputs[0]["text"])
+    text = output.outputs[0]["text"]
+    output.close()
+
+    assert len(text) < 40_000
+    assert "begin 49" in text
+    assert "18,009 more characters" in text
+    assert text.count("    y\n    y\n") > 0
+    assert "\n    … 971 more lines\n    y\n" in text
+    assert "begin 0 " not in text
+
+
+def test_rows_and_details_show_no_control_characters(server, view, page, until):
+    server.say("\x1b[31mred\x1b[0m\x07\r\nmore\x00", traceback="\x1b[1mbold", logger="\x08")
+    until(lambda: server.store.stop == 1)
+    sent = page(view)
+    say(view, type="hello")
+    say(view, type="record", index=0)
+    row, detail = sent[0]["rows"][0], sent[1]["fields"]
+
+    assert (row[6], row[7]) == ("\\x08", "red\\x07")
+    assert (detail["message"], detail["traceback"]) == ("red\\x07\nmore\\x00", "bold")
+    assert "\x1b" not in sent[1]["text"]
+    data, _ = view._repr_mimebundle_()
+    assert "red\\x07\nmore\\x00" in data["text/html"]
 
 
 class Rig:

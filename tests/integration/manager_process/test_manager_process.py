@@ -170,8 +170,6 @@ def test_the_log_is_asked_for_and_printed_here(manager, capfd, until) -> None:
     assert manager.get_nodegroup("loud").logs(contains="cold coffee", until=timedelta(hours=1)) == []
     printed = []
     until(lambda: printed.append(capfd.readouterr().err) or "cold coffee" in "".join(printed))
-    with pytest.raises(LifecycleError, match=r"manager\.logs"):
-        manager.log_view()
 
 
 def test_an_application_has_one_manager(manager) -> None:
@@ -191,7 +189,6 @@ def test_an_application_has_one_manager(manager) -> None:
     [
         ({"mode": "remote"}, "mode='remote'"),
         ({"logs": "loud"}, "logs='loud': wanted 'auto', 'show', 'print' or 'off'"),
-        ({"mode": "rpc", "logs": "show"}, "logs='show' with mode='rpc'"),
         ({"mode": "rpc", "lease": 0.1}, r"lease=0\.1"),
     ],
 )

@@ -303,6 +303,23 @@ def test_a_view_of_the_ring_costs_no_copy_and_says_when_it_is_stale(output) -> N
         np.testing.assert_array_equal(kept.data, samples(100, 100))
 
 
+def test_a_producer_that_waits_does_not_overwrite_what_is_in_use(output) -> None:
+    output.configure(**FIELDS)
+    with InputStream().connect(output) as stream:
+        for at in range(0, 400, 100):
+            output.send(samples(at, 100))
+        view = stream.recv(5, copy=False)
+        assert not output.wait_room(1, 0.0)
+        stream._report()  # as it does by itself, twice a second
+        assert not output.wait_room(1, 0.0)
+        assert view.intact
+        view = stream.recv(5, copy=False)
+        assert output.wait_room(100, 5.0)
+        assert not output.wait_room(101, 0.0)
+        stream.recv(5)
+        assert output.wait_room(300, 5.0)
+
+
 def test_the_end_of_the_producer_is_the_end_of_the_stream(reader, output) -> None:
     output.send(samples(0, 10))
     output.close()
@@ -404,7 +421,8 @@ def test_many_readers_each_get_everything(output) -> None:
     for at in range(0, 200, 20):
         output.send(samples(at, 20))
     for stream in readers:
-        np.testing.assert_array_equal(np.concatenate([c.data for c in take_all(stream)]), samples(0, 200))
+        chunks = [stream.recv(5) for _ in range(10)]
+        np.testing.assert_array_equal(np.concatenate([c.data for c in chunks]), samples(0, 200))
     accounts = output.readers()
     assert len(accounts) == 64
     assert {(a.offered, a.taken, a.transfermode) for a in accounts} == {(200, 200, "sharedmem")}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pyacq_lab.host.application import HANG_UP_GRACE, Application
+from pyacq_lab.model.logs import LogRecord
 
 LINK_TIMEOUT = 2.5
 
@@ -96,3 +97,15 @@ def test_giving_up_is_the_last_word(manager, wire) -> None:
     manager.give_up("was silent")
     manager.notify("t", "too late")
     assert wire.sent == [("given_up", "was silent", 1)]
+
+
+def test_what_it_has_not_said_to_have_heard_is_unheard(manager, wire) -> None:
+    for i in range(3):
+        manager.tell(LogRecord(time_ns=i, seq=i, message=str(i)))
+    manager.notify("t", "no record")
+    assert [r.message for r in manager.unheard_records()] == ["0", "1", "2"]
+    manager.hear(1)
+    assert [r.message for r in manager.unheard_records()] == ["1", "2"]
+    manager.hear(10**9)
+    manager.tell(LogRecord(time_ns=3, seq=3, message="3"))
+    assert [r.message for r in manager.unheard_records()] == ["3"]

@@ -10,6 +10,7 @@ from pyacq_lab.host.application import Application
 from pyacq_lab.host.voice import HostVoice, concerning
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.testing.clock import ManualClock
+from pyacq_lab.wire.logcodec import Words
 
 
 def application(name: str, told: list) -> Application:
@@ -24,9 +25,15 @@ def test_one_hears_what_concerns_him_and_all_hear_the_rest(monkeypatch) -> None:
     monkeypatch.setattr(module, "_BOUND", 3)
     told: dict[str, list] = {"one": [], "two": []}
     managers = [application(name, heard) for name, heard in told.items()]
+    kept: list[Words] = []
 
     async def scenario() -> None:
-        host = HostVoice("rig", ManualClock(), lambda: managers, asyncio.get_running_loop())
+        there: list[Application] = []
+        host = HostVoice("rig", ManualClock(), lambda: there, asyncio.get_running_loop(), kept.append)
+        host.say("to nobody")
+        while not kept:
+            await asyncio.sleep(0)
+        there += managers
         host.say("for all")
         with concerning("one"):
             host.say("for one")
@@ -48,6 +55,7 @@ def test_one_hears_what_concerns_him_and_all_hear_the_rest(monkeypatch) -> None:
         host.say("for one, later")
 
     asyncio.run(scenario())
+    assert [words.message for words in kept] == ["to nobody"]
     # Three of the last six had no room: the numbers have a hole where they are missing.
     assert told["one"] == [
         (0, "for all"),

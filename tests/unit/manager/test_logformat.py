@@ -2,7 +2,7 @@ import io
 import logging
 import re
 
-from pyacq_lab.manager.logformat import LogPrinter, format_record
+from pyacq_lab.manager.logformat import LogPrinter, format_record, shown
 from pyacq_lab.model.logs import LogRecord
 
 RECORD = LogRecord(
@@ -43,5 +43,29 @@ def test_colours_are_only_for_terminals():
         LogPrinter(stream)([RECORD])
 
     assert plain.getvalue() == format_record(RECORD) + "\n"
-    assert "\x1b[33mWARNING \x1b[0m" in coloured.getvalue()
+    assert "\x1b[1;33mWARNING \x1b[0m" in coloured.getvalue()
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured.getvalue()) == plain.getvalue()
+
+
+def test_what_a_message_does_to_a_terminal_is_shown_instead():
+    message = "\x1b[31mred\x1b[0m \x1b[2Jgone\x07 a\rb\r\nnext\ttab \x00 \u202eback \u2028 é 🔥"
+    record = LogRecord(
+        time_ns=0, message=message, traceback="\x1b[1mValueError\x1b[0m: \x08", logger="a\nb\x1b[H"
+    )
+    head, *rest = format_record(record).split("\n")
+
+    assert head.endswith("a")
+    assert "\n".join(rest).endswith(
+        "b\\x1b[H: red \\x1b[2Jgone\\x07 a\\rb\n    next\ttab \\x00 \\u202eback \\u2028 é 🔥\n"
+        "    ValueError: \\x08"
+    )
+
+
+def test_colours_that_a_process_printed_end_with_its_text():
+    record = LogRecord(time_ns=0, message="\x1b[31mred", traceback="\x1b[1mbold")
+    coloured = format_record(record, colour=True)
+
+    assert "\x1b[31mred\x1b[0m\n" in coloured
+    assert coloured.endswith("\x1b[1mbold\x1b[0m")
+    assert "\x1b" not in format_record(record)
+    assert shown("\x1b[31mred", colour=True) == "\x1b[31mred\x1b[0m"

@@ -95,3 +95,13 @@ def test_a_process_is_named_as_a_whole_and_a_logger_in_part():
     assert not LogFilter.of(process="ca").matches(record())
     assert LogFilter.of(logger="BEN").matches(record(logger="bench"))
     assert not LogFilter.of(logger="BEN").matches(record())
+
+
+def test_a_table_in_a_notebook_is_bounded_and_breaks_long_words():
+    records = LogRecords([LogRecord(time_ns=0, message="x" * 30_000, traceback="y" * 30_000)])
+    html = records._repr_html_()
+
+    assert len(html) < 30_000
+    assert "29,000 more characters" in html
+    assert "22,000 more characters" in html
+    assert "overflow-wrap:anywhere" in html

@@ -28,6 +28,20 @@ def test_the_ring_reads_as_the_end_of_a_list(sizes, capacity, start, stop):
     assert store.read(start, stop) == told[max(start, store.start) : max(0, stop)]
 
 
+def test_a_store_that_skips_ahead_counts_on_from_there():
+    store = LogStore(capacity=5)
+    store.append(records(0, 3))
+    store.skip_to(2)  # was reached already
+    assert store.start == 0
+    store.skip_to(11)
+    assert (store.start, store.stop, store.read(0)) == (11, 11, [])
+    store.append(records(11, 18))
+    assert (store.start, store.stop) == (13, 18)
+    assert store.read(0) == records(13, 18)
+    assert store.read_from(0, 2) == (13, records(13, 15))
+    assert store.newest(LogFilter(), 2) == records(16, 18)
+
+
 def test_the_newest_that_match_come_oldest_first():
     store = LogStore()
     store.append(records(0, 5000))

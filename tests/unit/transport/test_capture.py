@@ -5,11 +5,12 @@ import logging
 import sys
 import threading
 import warnings
+from logging.handlers import MemoryHandler
 
 import pytest
 
 from pyacq_lab.errors import LifecycleError
-from pyacq_lab.transport.capture import LogCapture
+from pyacq_lab.transport.capture import LogCapture, prints_a_record
 from pyacq_lab.transport.logs import current_node
 
 
@@ -77,6 +78,84 @@ def test_users_handlers_and_basic_config_work_as_without(notes, monkeypatch):
 
     assert stream.getvalue() == "hello\nbye\n"
     assert [said["message"] for said in notes.said] == ["hello"]
+
+
+class Tee(io.StringIO):
+    """A stream of which lines are kept beside, but those that print a captured record."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def write(self, text):
+        if not prints_a_record(sys._getframe(1), text):
+            self.kept.append(text)
+        return super().write(text)
+
+
+@pytest.fixture
+def tee(monkeypatch):
+    tee = Tee()
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(tee)])
+    return tee
+
+
+class Shouting(logging.StreamHandler):
+    def handle(self, record):
+        return super().handle(record)
+
+    def emit(self, record):
+        self.stream.write("attention!\n")
+        super().emit(record)
+
+
+@pytest.mark.usefixtures("capture")
+def test_a_record_that_a_handler_prints_is_known_by_it(notes, tee, monkeypatch):
+    log = logging.getLogger("rig")
+    log.warning("hello")
+    print("hello", file=tee)
+    tee.write("hello\n")
+    direct = tee.write
+
+    def write(text):
+        return direct(text)
+
+    monkeypatch.setattr(tee, "write", write)  # as IPython listens in while a cell runs
+    log.addHandler(shouting := Shouting(tee))
+    try:
+        log.warning("loud")
+    finally:
+        log.removeHandler(shouting)
+
+    assert tee.getvalue() == "hello\nhello\nhello\nattention!\nloud\nloud\n"
+    assert "".join(tee.kept) == "hello\nhello\nattention!\n"
+    assert [said["message"] for said in notes.said] == ["hello", "loud"]
+
+
+def test_what_only_a_handler_tells_is_kept(notes, tee, monkeypatch, capture):
+    log = logging.getLogger("rig")
+    log.addHandler(own := logging.StreamHandler(tee))
+    monkeypatch.setattr(log, "propagate", False)
+    log.warning("not captured")
+    monkeypatch.setattr(log, "propagate", True)
+    log.removeHandler(own)
+    own.handle(logging.makeLogRecord({"name": "rig", "msg": "by hand"}))
+    # Records that a buffer hands on come in the course of another one.
+    buffer = MemoryHandler(2, target=own)
+    buffer.emit(logging.makeLogRecord({"msg": "buffered", "levelno": 20}))
+    monkeypatch.setattr(logging.root, "handlers", [buffer])
+    log.warning("last drop")
+    buffer.target = None
+    buffer.close()
+    monkeypatch.setattr(logging.root, "handlers", [own])
+    own.setFormatter(logging.Formatter("%(name)s"))
+    log.warning("said in other words")
+    own.setFormatter(None)
+    capture.uninstall()
+    log.warning("nobody captures")
+
+    assert "".join(tee.kept) == "not captured\nby hand\nbuffered\nrig\nnobody captures\n"
+    assert [said["message"] for said in notes.said] == ["last drop", "said in other words"]
 
 
 @pytest.mark.usefixtures("capture")

@@ -48,6 +48,14 @@ def test_memory_that_is_too_small_is_refused(shared) -> None:
         map_memory(shared.path, SIZE + 1, writable=True)
 
 
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/proc/self/mem", "/proc/1/fd/../environ", "ring-1-1-aa", "/etc/passwd"]
+)
+def test_other_files_are_not_opened(path: str) -> None:
+    with pytest.raises(ProtocolError, match="it is none"):
+        map_memory(path, 1, writable=False)
+
+
 def test_files_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     kept = SharedMemory(SIZE, anonymous=False)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyacq_lab.model.logs import LogRecord
-from pyacq_lab.wire.logmerge import LogMerger
+from pyacq_lab.wire.logmerge import FORGET_NS, LogMerger
 
 MS = 1_000_000
 
@@ -130,13 +130,75 @@ def test_a_recycled_process_id_begins_again():
     assert sum(r.lost for r in merger.flush()) == 5  # only those before number 5
 
 
-def test_a_forgotten_process_is_heard_for_the_first_time_again():
+def test_an_ended_process_is_known_for_a_while_and_then_forgotten():
     merger = LogMerger()
     merger.add(record(0, 0), now_ns=0)
-    merger.forget("rig", "p", 1)
+    merger.add(record(0, 0, channel="host"), now_ns=0)
+    merger.add(record(0, 0, "other"), now_ns=0)
+    merger.end("rig", "p", 1, now_ns=0)
+    merger.take(FORGET_NS - 1)
     merger.add(record(1, 2), now_ns=0)
+    assert [r.message for r in merger.flush() if r.lost] == ["1 record lost here"]
+    assert merger.n_sources == 3
+    merger.take(FORGET_NS)
+    assert merger.n_sources == 1
+    merger.add(record(2, 3), now_ns=0)
+    assert "another log server" in merger.flush()[0].message
 
-    assert [r.lost for r in merger.flush()] == [0, 2, 0]
+
+def test_a_process_that_took_an_ended_ones_id_is_not_forgotten():
+    merger = LogMerger()
+    for seq in (0, 1):
+        merger.add(record(seq, seq), now_ns=0)
+    merger.end("rig", "p", 1, now_ns=0)
+    merger.add(record(5, 0), now_ns=5)
+    merger.take(FORGET_NS)
+    merger.add(record(6, 1), now_ns=6)
+    assert not any(r.lost for r in merger.flush())
+
+
+def test_a_hole_that_is_told_is_no_hole_beside():
+    merger = LogMerger()
+    merger.add_all([record(0, 0)], now_ns=0)
+    merger.add_all([record(1, 1, lost=4)], now_ns=0)
+    merger.add_all([record(2, 5), record(3, 6)], now_ns=0)
+    merger.add_all([record(1, 1, lost=4)], now_ns=0)
+    assert [(r.seq, r.lost) for r in merger.flush()] == [(0, 0), (1, 4), (5, 0), (6, 0)]
+
+
+def test_a_batch_that_came_in_part_before_is_taken_once():
+    merger = LogMerger()
+    said = [record(i, i) for i in range(10)]
+    for first, stop in ((0, 4), (2, 7), (0, 7), (5, 10)):
+        merger.add_all(said[first:stop], now_ns=100)
+    assert [r.seq for r in merger.flush()] == list(range(10))
+
+
+@given(st.data())
+def test_two_records_of_a_host_are_never_turned_around(data):
+    """However the offset moves, whichever process they are of, in whatever order the processes are heard."""
+    merger = LogMerger()
+    now, stamps, seqs = 0, [0, 0, 0], [0, 0, 0]
+    clock = data.draw(st.integers(-5, 5)) * MS
+    for _ in range(data.draw(st.integers(1, 30))):
+        now += data.draw(st.integers(0, 50)) * MS
+        merger.set_offset("rig", clock + data.draw(st.integers(-20, 20)) * MS)
+        which = data.draw(st.integers(0, 2))  # what the others say meanwhile comes later
+        n = data.draw(st.integers(1, 4))
+        times = sorted(
+            data.draw(st.integers(stamps[which], max(stamps[which], now + clock))) for _ in range(n)
+        )
+        stamps[which] = times[-1]
+        batch = [
+            LogRecord(time_ns=t, seq=seqs[which] + i, host="rig", process=str(which))
+            for i, t in enumerate(times)
+        ]
+        seqs[which] += n
+        merger.add_all(batch, now)
+        assert all(r.corrected_ns <= now for *_, r in merger._held[-n:])
+    out = merger.flush()
+    assert [r.time_ns for r in out] == sorted(r.time_ns for r in out)
+    assert [r.corrected_ns for r in out] == sorted(r.corrected_ns for r in out)
 
 
 def test_an_offset_that_is_measured_anew_keeps_the_order_of_a_source():
@@ -151,11 +213,11 @@ def test_an_offset_that_is_measured_anew_keeps_the_order_of_a_source():
 
 def test_a_clock_that_was_set_back_is_not_held_to_its_old_order():
     merger = LogMerger()
-    merger.add(record(5000, 0), now_ns=10_000)
-    merger.set_offset("rig", -4000)
-    merger.add(record(1100, 1), now_ns=10_000)
+    merger.add(record(50_000 * MS, 0), now_ns=100_000 * MS)
+    merger.set_offset("rig", -40_000 * MS)
+    merger.add(record(11_000 * MS, 1), now_ns=100_000 * MS)
 
-    assert [r.corrected_ns for r in merger.flush()] == [5000, 5100]
+    assert [r.corrected_ns for r in merger.flush()] == [50_000 * MS, 51_000 * MS]
 
 
 def test_a_clock_that_jumped_ahead_makes_no_other_record_late():

@@ -97,3 +97,75 @@ def test_what_is_no_spool_is_refused():
     assert read(bytearray(10_000)).stop == 0
     with pytest.raises(ConfigurationError, match="fit"):
         SpoolWriter(memoryview(bytearray(8192)))
+
+
+@given(st.lists(st.integers(0, 400), max_size=150), st.data())
+def test_what_was_not_heard_is_read_in_order_or_counted(sizes, data):
+    _, writer = make()
+    sent, heard, read, seq, lost_before = [], 0, 0, 0, 0
+    for size in sizes:
+        words_of = encode_words(words("x" * size))
+        writer.write(seq, words_of)
+        sent.append(words_of)
+        seq += 1
+        match data.draw(st.sampled_from(["nothing", "nothing", "read", "hear", "release"])):
+            case "read" if run := writer.read(read):
+                assert run.data == b"".join(sent[run.first : run.stop])
+                assert heard <= run.first <= run.stop <= seq
+                read, lost_before = run.stop, writer.lost
+            case "hear":
+                # What was read and then made room counts as lost, whoever has it: it is not heard here.
+                if read > heard and writer.lost == lost_before:
+                    heard = data.draw(st.integers(heard, read))
+                writer.hear(heard)
+            case "release" if heard < read and writer.lost == lost_before:
+                writer.release(read)
+                heard = read
+            case _:
+                pass
+    rest, at = [], heard
+    while run := writer.read(at):
+        rest.append(run)
+        at = run.stop
+    n_rest = sum(run.stop - max(heard, run.first) for run in rest)
+    assert at == seq or not rest
+    assert n_rest + writer.lost + heard == seq
+    assert writer.held >= n_rest
+
+
+def test_a_host_sees_what_was_heard():
+    memory, writer = make()
+    for seq in range(3):
+        writer.write(seq, encode_words(words(f"record {seq}")))
+    assert writer.held == 3
+    run = writer.read(0)
+    assert (run.first, run.stop) == (0, 3)
+    writer.hear(2)
+    assert read(memory).heard == 2
+    writer.hear(1)  # said again, or by one that comes late
+    assert read(memory).heard == 2
+    writer.hear(3)
+    assert writer.held == 0
+    assert writer.read(0) is None
+    assert texts(read(memory)) == [f"record {i}" for i in range(3)]  # for a manager that asks for all
+    assert 0 <= writer.fullness < 0.01
+
+
+def test_blocks_are_of_the_size_that_is_sent():
+    memory = bytearray(spool.SIZE)
+    writer = SpoolWriter(memoryview(memory))
+    for seq in range(10_000):
+        writer.write(seq, encode_words(words("x" * 80)))
+    at, runs = 0, []
+    while run := writer.read(at):
+        runs.append(run)
+        at = run.stop
+    assert at == 10_000
+    assert all(len(run.data) <= spool.BLOCK for run in runs)
+    assert all(len(run.data) > spool.BLOCK - 200 for run in runs[:-1] if run.first)
+    writer.write(10_000, encode_words(words("x" * 2 * spool.BLOCK)))
+    writer.write(10_001, encode_words(words("x")))
+    assert [(r.first, r.stop) for r in (writer.read(10_000), writer.read(10_001))] == [
+        (10_000, 10_001),
+        (10_001, 10_002),
+    ]

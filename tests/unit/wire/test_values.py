@@ -15,17 +15,8 @@ from hypothesis.extra import numpy as hnp
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.wire.messages import (
-    Call,
-    GroupRequest,
-    Hello,
-    HostRequest,
-    Ping,
-    RequestDecoder,
-    ServerMessageDecoder,
-    encode_reply,
-    encode_request,
-)
+from pyacq_lab.wire.envelope import RequestDecoder, ServerMessageDecoder, encode_reply, encode_request
+from pyacq_lab.wire.messages import Call, GroupRequest, Hello, HostRequest, Ping
 
 
 def there_and_back(value: Any) -> Any:
