@@ -125,7 +125,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The samples' `numpy.dtype`."""
         try:
             return npformat.descr_to_dtype(_as_descr(self.dtype))
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, SyntaxError) as error:
             raise ConfigurationError(f"dtype {self.dtype!r} is not a numpy data type: {error}") from None
 
     @property

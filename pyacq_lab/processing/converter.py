@@ -47,7 +47,7 @@ class StreamConverterSettings(Settings):
         if name is not None:
             try:
                 kind = np.dtype(name).kind
-            except TypeError as error:
+            except (TypeError, ValueError, SyntaxError) as error:
                 raise ValueError(f"no numpy data type: {error}") from None
             if kind not in REAL:
                 raise ValueError("wanted real numbers: bool, int8 to uint64, float16 to float64")

@@ -5,6 +5,7 @@ A ring costs one system call, and only when somebody waits; there is no thread i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -84,6 +85,24 @@ class Doorbell:
         except OSError:  # nobody has rung, or it is closed
             return False
         return True
+
+    async def wait_async(self, timeout: float) -> None:
+        """As `wait`, while the event loop goes on."""
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        try:
+            loop.add_reader(self.fd, rung.set)
+        except NotImplementedError:  # Windows' own loop watches no sockets
+            await asyncio.to_thread(self.wait, timeout)
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await rung.wait()
+        except TimeoutError:
+            return
+        finally:
+            loop.remove_reader(self.fd)
+            self.hush()
 
     def hush(self) -> None:
         """Forget that somebody rang."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import SamplesGone
+from pyacq_lab.errors import ConfigurationError, SamplesGone
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.streamring import RingWriter
@@ -63,3 +63,22 @@ class History:
             if not self.ring.serial:
                 raise SamplesGone("nothing is kept yet: take some chunks first")
             return self.ring.read(start, stop, epoch)
+
+
+def absolute_slice(index: slice, first: int, stop: int) -> tuple[int, int, int]:
+    """Begin, end and step of a slice of absolute indices, of which ``[first, stop)`` exist.
+
+    Negative ones count from ``stop``. Raises ConfigurationError where the step is 0.
+    """
+    step = 1 if index.step is None else int(index.step)
+    if step == 0:
+        raise ConfigurationError("a slice of a stream cannot have step 0")
+
+    def place(value: Any, default: int) -> int:
+        if value is None:
+            return default
+        return int(value) + (stop if value < 0 else 0)
+
+    if step > 0:
+        return place(index.start, first), place(index.stop, stop), step
+    return place(index.start, stop - 1), place(index.stop, first - 1), step

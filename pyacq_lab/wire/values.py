@@ -31,6 +31,11 @@ Buffer = bytes | bytearray | memoryview
 
 MAX_DEPTH = 64
 
+# A data type's name can be wrong in as many ways as numpy knows to read it.
+_DAMAGED = (
+    msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError, OverflowError, SyntaxError,
+)  # fmt: skip
+
 T = TypeVar("T")
 
 
@@ -234,7 +239,7 @@ class Unpacker:
         self._buffers = buffers
         try:
             return decoder.decode(header)
-        except (msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
+        except _DAMAGED as error:
             raise ProtocolError(f"a peer's message does not decode: {error}") from None
         except RecursionError:
             raise ProtocolError("a peer's message is nested too deeply") from None

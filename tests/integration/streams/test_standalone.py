@@ -310,7 +310,7 @@ def test_a_producer_that_waits_does_not_overwrite_what_is_in_use(output) -> None
             output.send(samples(at, 100))
         view = stream.recv(5, copy=False)
         assert not output.wait_room(1, 0.0)
-        stream._report()  # as it does by itself, twice a second
+        stream._subscription.report()  # as it does by itself, twice a second
         assert not output.wait_room(1, 0.0)
         assert view.intact
         view = stream.recv(5, copy=False)

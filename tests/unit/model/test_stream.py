@@ -53,6 +53,7 @@ def test_aligned_record_keeps_its_padding():
         ({"dtype": [("a", "|O")]}, "Python objects"),
         ({"dtype": [("a",)]}, "not a numpy data type"),
         ({"dtype": 3}, "not a numpy data type"),
+        ({"dtype": ",f8"}, "not a numpy data type"),  # which numpy has Python's parser look at
         ({"shape": ()}, r"-1 \(time\) first"),
         ({"shape": (3, 2)}, r"-1 \(time\) first"),
         ({"shape": (-1, 0)}, "positive sizes"),
