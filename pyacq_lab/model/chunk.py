@@ -115,4 +115,5 @@ def concatenate(chunks: list[Chunk]) -> npt.NDArray[Any]:
                 f"chunk [{after.start}, {after.stop}) of epoch {after.epoch} does not follow "
                 f"[{before.start}, {before.stop}) of epoch {before.epoch}"
             )
-    return np.concatenate([c.data for c in chunks])
+    arrays = [c.data for c in chunks]
+    return np.concatenate(arrays, dtype=arrays[0].dtype)  # left to itself it would change the byte order

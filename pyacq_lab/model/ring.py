@@ -89,4 +89,4 @@ class RingBuffer:
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Copy of samples ``[start, stop)``, shape (stop - start, ...). Raises as `segments`."""
-        return np.concatenate(self.segments(start, stop))
+        return np.concatenate(self.segments(start, stop), dtype=self._array.dtype)

@@ -16,7 +16,7 @@ from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.doorbell import Ringer, is_doorbell
 from pyacq_lab.transport.ringlayout import N_READERS
-from pyacq_lab.transport.streamring import Entry, RingWriter, StreamRing
+from pyacq_lab.transport.streamring import Entry, RingWriter, StreamRing, joined
 from pyacq_lab.wire.compression import pack
 from pyacq_lab.wire.streaming import (
     Admitted,
@@ -209,7 +209,7 @@ class Audience:
         if isinstance(owed, Lost):
             return [routing_id, encode(owed)]
         views = ring.segments(owed.position, owed.count)
-        samples = views[0] if len(views) == 1 else np.concatenate(views)
+        samples = views[0] if len(views) == 1 else joined(views)
         raw = samples.reshape(-1).view(np.uint8)
         packed = self._pack(owed, raw, ring) if ring.spec.compression else None
         head = Data(owed.epoch, owed.start, owed.count, owed.time_ns, owed.uncertainty_ns, packed is not None)

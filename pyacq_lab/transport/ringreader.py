@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor, lost
 from pyacq_lab.transport.memory import map_memory
-from pyacq_lab.transport.streamring import Entry, StreamRing
+from pyacq_lab.transport.streamring import Entry, StreamRing, joined
 from pyacq_lab.wire.inbox import Inbox
 from pyacq_lab.wire.streaming import Admitted, Lost, Policy, RingAddress
 
@@ -158,7 +156,7 @@ class RingReader:
         views = ring.segments(entry.position, entry.count)
         guard: Callable[[], bool] | None = None
         if copy or len(views) > 1:
-            data = np.concatenate(views) if len(views) > 1 else views[0].copy()
+            data = joined(views) if len(views) > 1 else views[0].copy()
             data.flags.writeable = False
             if not ring.holds(entry.serial):
                 return None

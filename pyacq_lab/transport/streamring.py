@@ -48,6 +48,11 @@ def fence() -> None:
         pass
 
 
+def joined(views: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Copy of segments as one array. Left to itself numpy would give it the machine's own byte order."""
+    return np.concatenate(views, dtype=views[0].dtype)
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One chunk in the log.
 
@@ -297,7 +302,7 @@ class StreamRing:
     def read(self, start: int, stop: int, epoch: int | None = None) -> npt.NDArray[Any]:
         """Copy of samples ``[start, stop)``, shape (stop - start, ...); raises as `locate`."""
         serial, position = self.locate(start, stop, epoch)
-        data = np.concatenate(self.segments(position, max(0, stop - start)))
+        data = joined(self.segments(position, max(0, stop - start)))
         if len(data) and not self.holds(serial):
             raise SamplesGone(f"samples [{start}, {stop}) were overwritten while they were read")
         return data

@@ -203,22 +203,33 @@ from pyacq_lab import InputStream
 from pyacq_lab.manager.manager import Manager
 manager = Manager()
 group = manager.add_host(sys.argv[1], sys.argv[2]).create_nodegroup()
-node = group.create_node("SignalGenerator")
+other = manager.add_host(sys.argv[4], sys.argv[5]).create_nodegroup()
+node, mean = group.create_node("SignalGenerator"), other.create_node("MovingMean")
+mean.configure()
 node.outputs["out"].configure(compression="lz4", buffer_seconds=2.0)
 node.configure()
 node.output.configure(interface=sys.argv[3], transfermode="plaindata")
+mean.input.connect(node.outputs["out"])
 node.initialize()
+mean.initialize()
+mean.start()
 with InputStream(policy="lossless").connect(node.outputs["out"]) as stream:
     node.start()
     chunk = stream.recv(5)
     print(chunk.start, len(chunk) > 0, stream.address.endpoint.rpartition(":")[0], flush=True)
     print(stream.spec.compression, stream.spec.buffer_seconds, node.output.status().transfermode, flush=True)
+while not mean.output.status().samples:
+    manager.clock.sleep(0.01)
+print(mean.input.status().ledger.transfermode, mean.input.status().ledger.dropped, flush=True)
 manager.close()
 """
     host = start_host("tcp://0.0.0.0:8000", "--name", "a", prefix=lab.prefix("a"))
     endpoint = host.endpoint.replace("0.0.0.0", lab.address("a"))
+    other = start_host(f"tcp://{lab.address('b')}:8000", "--name", "b", prefix=lab.prefix("b"))
     for interface in ("0.0.0.0", lab.address("a")):
-        notebook = start_script(script, endpoint, host.invitation, interface, prefix=lab.prefix("notebook"))
+        words = endpoint, host.invitation, interface, other.endpoint, other.invitation
+        notebook = start_script(script, *words, prefix=lab.prefix("notebook"))
         assert notebook.line() == f"0 True tcp://{lab.address('a')}"
         assert notebook.line() == "lz4 2.0 plaindata"
+        assert notebook.line() == "plaindata 0"
         assert notebook.wait() == 0
