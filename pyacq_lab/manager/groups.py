@@ -410,18 +410,36 @@ class NodeGroupHandle:
         self._post_mortem = post_mortem or self._post_mortem
         with self._file_lock:
             if post_mortem is not None and self._last_words is None:
-                client, logs = self.host.client, self.host.manager.log_server
-                self._last_words = LastWordsHeard(
-                    client, logs, self.name, self.pid, self.log_source, self.host.name
-                )
+                self._last_words = self._hear_last_words()
         self.ending = ending
         self.client.fail(f"{self.where} has ended: {ending}")
         for client in list(self._at_work):
             client.tell_died(f"{self.where} has ended: {ending}")
         self._remove_connection_file()
 
-    def hear_out(self, timeout: float) -> bool:
-        """Wait for what its ended process had said; whether all of it has been heard within ``timeout`` s."""
+    def _hear_last_words(self) -> LastWordsHeard:
+        client, logs = self.host.client, self.host.manager.log_server
+        return LastWordsHeard(client, logs, self.name, self.pid, self.log_source, self.host.name)
+
+    def hear_rest(self) -> None:
+        """Ask once more for what its ended process had said, where the connection was lost meanwhile."""
+        with self._file_lock:
+            if self._last_words is not None and self._last_words.cut_off:
+                self._last_words = self._hear_last_words()
+
+    def hear_out(self, timeout: float | None = None) -> bool:
+        """Wait for what its ended process had said, as long as its host goes on to tell it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether all of it has been heard.
+        """
         if self._last_words is None:
             return False
         try:

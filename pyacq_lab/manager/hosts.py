@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -233,7 +232,7 @@ class HostHandle:
         self.client.close()
         self.manager.log_server.end(self.name, "host", self.welcome.pid)
 
-    def _end_groups(self, patience: float = 2.0) -> None:
+    def _end_groups(self) -> None:
         """End all nodegroups at once, and take in what they had still to say: the host forgets it with us."""
         groups = [group for group in self.groups.values() if not group.ending]
         ends = [self.client.request(StopGroup(group.name, _GRACE), 30.0) for group in groups]
@@ -243,16 +242,16 @@ class HostHandle:
                 group.mark_ended(status.ending or "its host was disconnected", self.post_mortem(group.name))
             except PyacqError as error:
                 log.warning("%s could not be ended before goodbye, which ends it too: %s", group.where, error)
-        deadline = time.monotonic() + patience
-        for group in groups:
-            group.hear_out(max(0.0, deadline - time.monotonic()))
+        for group in list(self.groups.values()):  # also those that had died just before
+            group.hear_out()
 
     def forget(self, *groups: NodeGroupHandle) -> None:
         """Close the connections to nodegroups that have ended; their last words are taken first."""
-        # Words of a host that is gone are not waited for.
-        patience = 0.5 if self.client.connected else 0.0
-        unheard = [group.log_source for group in groups if not group.hear_out(2.0 if patience else 0.0)]
-        self.manager.log_server.disconnect(*unheard, timeout=patience)
+        # Words of a host that is gone are not waited for; from one that is slow they come slowly.
+        patience = None if self.client.connected else 0.0
+        unheard = [group.log_source for group in groups if not group.hear_out(patience)]
+        if self.client.connected:  # it had kept nothing: there is only what was sent
+            self.manager.log_server.disconnect(*unheard, timeout=0.5)
         self.manager.log_server.disconnect(*(group.log_source for group in groups), timeout=0.0)
         for group in groups:
             group.release()
@@ -431,6 +430,8 @@ class HostHandle:
         if self.welcome.resumed:
             log.warning("host %s is connected again", self.name)
             self._clock_watch.probe()
+            for group in list(self.groups.values()):
+                group.hear_rest()
             return
         self._clock_watch.begin_anew()
         self._heard = 0

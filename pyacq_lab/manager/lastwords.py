@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Any
 
 from pyacq_lab.errors import PyacqError
@@ -15,8 +16,8 @@ from pyacq_lab.wire.messages import Backlog, LastWords
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT = 10.0
-"""Seconds that the host has to answer."""
+_TIMEOUT = 30.0
+"""Seconds that the host has for each answer: a busy one is slow, and only one that hangs is given up."""
 
 
 class BacklogHeard:
@@ -73,7 +74,7 @@ class BacklogHeard:
             self._logs.add(*records)
             self._sources.update((r.host, r.process, r.pid) for r in records[:1] if r.process != "host")
         if batches:
-            self._ask(since)
+            self._logs.when_free(partial(self._ask, since))
         else:
             self._end(None)
 
@@ -113,12 +114,15 @@ class LastWordsHeard:
     ----------
     all : concurrent.futures.Future of bool
         Done in the end; True where everything that the process said has been taken in.
+    cut_off : bool
+        Whether the host could not be asked to the end.
     """
 
     def __init__(
         self, client: RpcClient, logs: LogServer, name: str, pid: int, source: str, host: str
     ) -> None:
         self.all: Future[bool] = Future()
+        self.cut_off = False
         self._client = client
         self._logs = logs
         self._name, self._pid, self._host = name, pid, host
@@ -143,9 +147,13 @@ class LastWordsHeard:
             self._end(error)
             return
         self._logs.add(*records)
-        self._ask(records[-1].seq + (records[-1].lost or 1))
+        self._logs.when_free(partial(self._ask, records[-1].seq + (records[-1].lost or 1)))
 
     def _end(self, error: BaseException | None) -> None:
-        # A host that is gone or being left cannot be asked; what was sent has been heard.
-        log.debug("the last words of %s (pid %d) were not fetched: %s", self._name, self._pid, error)
+        # What was sent has been heard, and the host keeps the rest; but how much that is nobody knows here.
+        self.cut_off = True
+        log.warning(
+            "the last words of %s/%s (pid %d) were not fetched to the end, some may be missing here: %s",
+            *(self._host, self._name, self._pid, error),
+        )
         self.all.set_result(False)

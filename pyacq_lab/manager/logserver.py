@@ -15,6 +15,7 @@ from typing import TextIO, Unpack
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.manager.logfilter import LogFilter, Wanted
 from pyacq_lab.manager.logformat import LogPrinter
+from pyacq_lab.manager.logintake import LogIntake
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logsource import LogSubscribers, Subscriber
 from pyacq_lab.manager.logstore import LogStore
@@ -28,16 +29,14 @@ from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
 
-_INTAKE = 200_000  # records that wait for the thread; where it hangs, the oldest make room
-
 _TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
 
 
 class LogServer:
     """Gathers the records of all processes, sorts them by corrected time, keeps, shows and prints them.
 
-    Safe from any thread. Taking a record in never waits: it is queued for the server's thread. Where
-    that queue overflows, the oldest go, and the holes in their numbers say so.
+    Safe from any thread. Taking a record in never waits: it is queued for the server's thread. While that
+    is behind, processes keep what they say, and are told later that it was heard; see `LogIntake`.
 
     Parameters
     ----------
@@ -73,8 +72,7 @@ class LogServer:
         self._merger.set_offset(origin.host, 0, origin.process)
         self._offsets: dict[tuple[str, str], int] = {}  # not yet the merger's, which is the thread's own
         self._offsets_lock = threading.Lock()
-        self._intake: deque[Sequence[LogRecord]] = deque()  # each of one source
-        self._n_intake = 0
+        self._intake = LogIntake()
         self._ended: deque[tuple[str, str, int]] = deque()
         self._own_numbers = itertools.count()
         # Re-entrant, because garbage collection inside the locked lines may run code that logs.
@@ -84,7 +82,8 @@ class LogServer:
         self._closing = threading.Event()
         self._subscribers = LogSubscribers(self.store, self._view_failed)
         self._capture: LogCapture | None = None
-        self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain)
+        self._reactor = reactor
+        self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain, lambda: self._intake.full)
         self._thread = threading.Thread(target=self._run, name="pyacq-log-server", daemon=True)
         self._thread.start()
 
@@ -107,9 +106,19 @@ class LogServer:
             self._offsets[host, process] = offset_ns
 
     def add(self, *records: LogRecord) -> None:
-        """Take in records that came another way. Those that were heard already are passed over."""
-        for record in records:
-            self._take_in([record])
+        """Take in records that came another way. Those that were heard already are passed over.
+
+        Those of one source come in the order of their numbers.
+        """
+        for _, run in itertools.groupby(records, _source):
+            self._take_in(list(run))
+
+    def when_free(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once more records can be taken in: now, or later in the reactor's thread.
+
+        For whoever can leave them where they are meanwhile.
+        """
+        self._intake.when_free(function)
 
     def end(self, host: str, process: str, pid: int) -> None:
         """Note that a process has ended and that its last records have come in."""
@@ -166,11 +175,7 @@ class LogServer:
         self.store.close()
 
     def _take_in(self, records: Sequence[LogRecord]) -> None:
-        with self._own_lock:
-            self._intake.append(records)
-            self._n_intake += len(records)
-            while self._n_intake > _INTAKE and len(self._intake) > 1:
-                self._n_intake -= len(self._intake.popleft())
+        self._intake.put(records)
         self._ring()
 
     def _complain(self, source: str, message: str) -> None:
@@ -215,15 +220,21 @@ class LogServer:
     def _gather(self) -> None:
         # Taken first: an offset that is known when a record comes counts for it, and no record was said
         # after it came.
-        with self._own_lock:
-            intake, self._intake = self._intake, deque[Sequence[LogRecord]]()
-            self._n_intake = 0
+        intake = self._intake.take()
         with self._offsets_lock:
             offsets, self._offsets = self._offsets, {}
         for (host, process), offset_ns in offsets.items():
             self._merger.set_offset(host, offset_ns, process)
+        if intake.full:
+            self._receiver.remind()
+        for function in intake.waiting:
+            self._reactor.call_soon(function)
         now = self._clock.now_ns()
-        for records in intake:
+        for records in intake.runs:
             self._merger.add_all(records, now)
         while self._ended:
             self._merger.end(*self._ended.popleft(), now)
+
+
+def _source(record: LogRecord) -> tuple[str, str, int, str]:
+    return record.host, record.process, record.pid, record.channel

@@ -137,7 +137,9 @@ class ManagerProxy(RemoteObject):
                 return
             self._put_away = True
         self._mirror.close()
-        self._own_log.close()
+        unheard = self._own_log.close(_LOG_TIMEOUT if self._program.alive else 0.0)
+        if unheard:  # no log holds them, and nobody else knows how many there are
+            _show(f"{unheard} log records of this process were not heard by its manager\n")
         self._program.close(_END_TIMEOUT)
         self._link.client.fail("this manager is closed: make another with create_manager()")
         self._link.close()

@@ -43,7 +43,13 @@ class OwnLog:
         self._capture = LogCapture(self._shipper)
         self._capture.install()
 
-    def close(self, timeout: float = 0.5) -> None:
-        """Send what waits, for at most ``timeout`` seconds, and listen no more. Idempotent."""
+    def close(self, timeout: float = 0.5) -> int:
+        """Send what waits, for at most ``timeout`` seconds, and listen no more. Idempotent.
+
+        Returns
+        -------
+        int
+            Records that the log server has not said to have heard.
+        """
         self._capture.uninstall()
-        self._shipper.close(timeout)
+        return self._shipper.close(timeout)

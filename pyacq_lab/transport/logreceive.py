@@ -28,6 +28,7 @@ class _Line:
         self.host = host
         self.goodbye = threading.Event()
         self.heard = 0
+        self.acknowledged = 0
         self.socket: SharedSocket
 
 
@@ -44,6 +45,9 @@ class LogReceiver:
         Called with a list of records in the reactor's thread: it must not wait.
     complain : callable
         Called with the source's name and a message where its bytes are not records; same thread.
+    full : callable
+        Whether whoever ``deliver`` hands records to has enough of them: then nobody is told that he was
+        heard, until `remind`, and keeps what he has to say.
     """
 
     def __init__(
@@ -52,15 +56,17 @@ class LogReceiver:
         keys: KeyPair,
         deliver: Callable[[list[LogRecord]], None],
         complain: Callable[[str, str], None],
+        full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._keys = keys
         self._deliver = deliver
         self._complain = complain
+        self._full = full
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()
         self._id = secrets.token_hex(8)
-        self._timer = reactor.call_every(PERIOD, self._remind)
+        self._timer = reactor.call_every(PERIOD, self.remind)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -123,6 +129,13 @@ class LogReceiver:
         self._reactor.cancel(self._timer)
         self.disconnect(*self.sources, timeout=timeout)
 
+    def remind(self) -> None:
+        """Tell each process how far it was heard. Any thread."""
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            self._acknowledge(line)
+
     # --- the reactor's thread
 
     def _received(self, source: str, line: _Line, frames: Frames) -> None:
@@ -151,11 +164,7 @@ class LogReceiver:
         return decode_batch(encode_hole(line.heard, origin, n, time_ns), line.host) if n > 0 else []
 
     def _acknowledge(self, line: _Line) -> None:
+        if not self._full():
+            line.acknowledged = line.heard
         # Where it is not taken the next one says it as well.
-        line.socket.send([encode_heard(Heard(line.heard, self._id))])
-
-    def _remind(self) -> None:
-        with self._lock:
-            lines = list(self._lines.values())
-        for line in lines:
-            self._acknowledge(line)
+        line.socket.send([encode_heard(Heard(line.acknowledged, self._id))])

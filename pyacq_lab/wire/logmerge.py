@@ -141,6 +141,9 @@ class LogMerger:
         """Those that are new, with a hole before each whose number does not follow on the one before."""
         new: list[LogRecord] = []
         for record in records:
+            if record.lost and record.seq < heard.stop < record.seq + record.lost:
+                # Holes grow, and what was dropped on one way may have come on another.
+                record = _rest(record, heard.stop)
             lost = record.seq - heard.stop
             if lost < 0 and record.time_ns <= heard.newest_ns:
                 continue  # it has come another way already
@@ -179,5 +182,13 @@ def _hole(after: LogRecord, lost: int, known: bool) -> LogRecord:
     """Say how many records are missing right before ``after``."""
     # Of a source that is heard for the first time, a former log server may have heard the rest.
     what = "lost here" if known else "lost, or heard by another log server, before this one"
-    origin = LogOrigin(host=after.host, process=after.process, pid=after.pid, channel=after.channel)
-    return hole(after.seq - lost, origin, lost, after.time_ns, what)
+    return hole(after.seq - lost, _origin(after), lost, after.time_ns, what)
+
+
+def _rest(whole: LogRecord, start: int) -> LogRecord:
+    """The part of a hole from number ``start`` on."""
+    return hole(start, _origin(whole), whole.seq + whole.lost - start, whole.time_ns)
+
+
+def _origin(record: LogRecord) -> LogOrigin:
+    return LogOrigin(host=record.host, process=record.process, pid=record.pid, channel=record.channel)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,11 @@ class Sender:
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.said = self._line()
+
+    @cached_property
+    def said(self) -> str:
+        """What it says when it is ready; waited for when it is wanted, so that several start at once."""
+        return self._line()
 
     def _line(self) -> str:
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -132,6 +137,8 @@ def log_server(folder: Path) -> Iterator[tuple[LogServer, str]]:
 
 def run(senders: Sequence[Sender], count: Callable[[], int], total: int) -> dict[str, Any]:
     """Rate, this process's CPU per record, and the senders' figures."""
+    if not all(sender.said for sender in senders):
+        raise RuntimeError("a sender is not ready")
     begun, before = time.perf_counter(), time.process_time()
     for sender in senders:
         sender.go()

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,19 @@ class Talker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.endpoint, self.key = self.line().split()
+
+    @cached_property
+    def reachable(self):
+        """Its endpoint and key; read when they are wanted, so that several start at once."""
+        return self.line().split()
+
+    @property
+    def endpoint(self):
+        return self.reachable[0]
+
+    @property
+    def key(self):
+        return self.reachable[1]
 
     def line(self):
         line = self.process.stdout.readline()

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from pyacq_lab.errors import AuthenticationError, ConfigurationError
+from pyacq_lab.manager.logintake import LogIntake
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.transport.clock import SystemClock
@@ -204,6 +205,26 @@ def test_a_goodbye_waits_for_a_log_server_that_hangs(reactor, shipper_of, keys, 
     assert shipper.waiting == 0
     assert server._receiver._lines["one"].goodbye.wait(10)
     until(lambda: server.query(contains="unheard 39999"))
+    assert not any(r.lost for r in server.query(limit=None))
+
+
+def test_while_a_view_hangs_processes_keep_what_they_say(shipper_of, keys, server, until):
+    server._intake = LogIntake(enough=500, most=20_000)
+    hanging, go_on = threading.Event(), threading.Event()
+    end = server.subscribe(lambda records: (hanging.set(), go_on.wait(60)))
+    shipper, endpoint = shipper_of()
+    server.connect(endpoint, keys.public, "one")
+    shipper.say("heard")
+    assert hanging.wait(10)
+    for i in range(40_000):  # more than may wait for the server
+        shipper.say(f"record {i}")
+    until(lambda: server._intake.full and len(shipper._on_way) == SENT_AHEAD)
+    end()
+    go_on.set()
+    until(lambda: server.query(contains="record 39999"))
+    until(lambda: shipper.waiting == 0)
+
+    assert [r.seq for r in server.query(process="one", limit=None)] == list(range(40_001))
     assert not any(r.lost for r in server.query(limit=None))
 
 

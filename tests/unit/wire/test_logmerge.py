@@ -166,6 +166,16 @@ def test_a_hole_that_is_told_is_no_hole_beside():
     assert [(r.seq, r.lost) for r in merger.flush()] == [(0, 0), (1, 4), (5, 0), (6, 0)]
 
 
+def test_of_a_hole_that_was_known_in_part_the_rest_counts():
+    merger = LogMerger()
+    merger.add_all([record(1, 0), record(2, 1)], now_ns=0)
+    merger.add_all([record(3, 2, lost=4)], now_ns=0)
+    merger.add_all([record(5, 1, lost=9)], now_ns=0)  # it has grown since it was told
+    merger.add_all([record(6, 10)], now_ns=0)
+
+    assert [(r.seq, r.lost) for r in merger.flush()] == [(0, 0), (1, 0), (2, 4), (6, 4), (10, 0)]
+
+
 def test_a_batch_that_came_in_part_before_is_taken_once():
     merger = LogMerger()
     said = [record(i, i) for i in range(10)]
