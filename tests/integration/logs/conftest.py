@@ -28,7 +28,7 @@ class Talker:
     @cached_property
     def reachable(self):
         """Its endpoint and key; read when they are wanted, so that several start at once."""
-        return self.line().split()
+        return self._read_line().split()
 
     @property
     def endpoint(self):
@@ -39,6 +39,10 @@ class Talker:
         return self.reachable[1]
 
     def line(self):
+        """What it writes next, after where it can be reached."""
+        return self.reachable and self._read_line()
+
+    def _read_line(self):
         line = self.process.stdout.readline()
         if not line:
             pytest.fail(f"the talker ended: {self.process.stderr.read()}")
