@@ -305,7 +305,13 @@ class OutputStream:
             if self._audience.has_room(ring, count):
                 return True
             self._audience.forget_the_dead(ring)
-            return self._room.wait_for(lambda: self._closed or self._audience.has_room(ring, count), timeout)
+            ring.want_room(True)
+            try:
+                return self._room.wait_for(
+                    lambda: self._closed or self._audience.has_room(ring, count), timeout
+                )
+            finally:
+                ring.want_room(False)
 
     # --- questions
 

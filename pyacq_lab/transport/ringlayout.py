@@ -51,6 +51,7 @@ class Word:
     RUNNING = 20
     OVERRUNS = 21
     CLOSED = 22
+    WANTS_ROOM = 23  # 1 while the producer waits for readers to take something
 
 
 class ReaderWord:

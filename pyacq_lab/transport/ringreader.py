@@ -15,8 +15,10 @@ from pyacq_lab.transport.streamring import Entry, StreamRing, joined
 from pyacq_lab.wire.inbox import Inbox
 from pyacq_lab.wire.streaming import Admitted, Lost, Policy, RingAddress
 
-FAST = 150e-6
-"""Seconds between the chunks of a fast stream: about what it takes to put a thread to sleep and wake it."""
+FAST = 80e-6
+"""Seconds between the chunks of a fast stream: less than it takes to put a thread to sleep and wake it."""
+
+_NAP = 400e-6
 
 
 class RingReader:
@@ -49,15 +51,22 @@ class RingReader:
         self._taken = 0  # position up to which everything was handed on
         self._lent = False  # whether the last chunk lies in the ring, and is in use
         self._steps = 0
-        self._emptied = (0, 0.0)  # steps, and when, as it was last found empty
+        self._emptied = (0, 0, 0.0)  # steps, position, and when, as it was last found empty
 
-    @property
-    def is_fast(self) -> bool:
-        """Whether chunks have come in quick succession since this was asked last; asked when it is empty."""
-        before, then = self._emptied
-        now = time.perf_counter()
-        self._emptied = self._steps, now
-        return now - then < FAST * (self._steps - before)
+    def nap(self) -> float:
+        """How long to leave the producer of a fast stream alone, s; asked each time there is nothing to take.
+
+        0 where chunks come slowly enough to be woken for each.
+        """
+        before, position, then = self._emptied
+        now, cursor = time.perf_counter(), self.cursor
+        at = position if cursor is None else cursor.position
+        self._emptied = self._steps, at, now
+        steps, moved = self._steps - before, at - position
+        if not now - then < FAST * steps:
+            return 0.0
+        # No longer than an eighth of the ring takes to be written.
+        return min(_NAP, (now - then) * self.ring.size / max(1, moved) / 8)
 
     def admit(self, admitted: Admitted, policy: Policy) -> None:
         """Take the place that the producer has given; one that comes back stays where it is."""

@@ -200,6 +200,11 @@ class StreamRing:
         """Samples lost before they reached the stream, in all epochs."""
         return self._words[Word.OVERRUNS]
 
+    @property
+    def wants_room(self) -> bool:
+        """Whether the producer waits for its readers, and wants to hear from them."""
+        return bool(self._words[Word.WANTS_ROOM])
+
     # --- the log
 
     def holds(self, serial: int) -> bool:
@@ -371,6 +376,11 @@ class RingWriter(StreamRing):
         """Say that nothing will come any more."""
         self._words[Word.RUNNING] = False
         self._words[Word.CLOSED] = True
+
+    def want_room(self, wanted: bool) -> None:
+        """Say whether the producer waits for its readers."""
+        self._words[Word.WANTS_ROOM] = wanted
+        fence()
 
     def forget(self) -> None:
         """Forget all samples."""

@@ -44,9 +44,6 @@ from pyacq_lab.wire.streaming import (
     encode,
 )
 
-_NAP = 50e-6
-"""Seconds for which a reader of a fast stream leaves its producer alone before it asks to be woken."""
-
 
 class Subscription:
     """The connection, the accounts, and the place in the producer's ring or the queue of what was sent.
@@ -203,6 +200,9 @@ class Subscription:
                 )
             item = inbox.hand() if ring is None else ring.take(inbox, copy)
             due = inbox.taken - self._reported >= self._report_every
+            if ring is not None:
+                # How far it has come, the producer sees in the ring. A message is to wake it if it waits.
+                due = ring.ring.wants_room and (due or not ring.backlog)
         if due:
             self.report()
         return item
@@ -237,9 +237,9 @@ class Subscription:
             if not self._socket.lead(self, time.monotonic() + timeout) and self.arm():
                 self._bell.wait(timeout)
             return
-        if ring.is_fast:
+        if nap := ring.nap():
             # The next chunk is written just now. To be woken for each would cost more than to copy it.
-            time.sleep(_NAP)
+            time.sleep(nap)
             if self.waiting:
                 return
         if self.arm():
