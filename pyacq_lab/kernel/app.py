@@ -17,7 +17,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from pyacq_lab.kernel.prints import OnFlush, OnPrint, PrintLines
-from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out
+from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out, pack_message
 
 keep_debugger_out()
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def run_kernel(
     on_print: OnPrint,
     on_closing: Callable[[], None],
     on_flush: OnFlush | None = None,
+    watch_cells: Callable[[Any], None] | None = None,
 ) -> int:
     """Run the kernel; blocks the main thread until it is shut down.
 
@@ -59,11 +60,13 @@ def run_kernel(
         a thread of its own (SIGTERM) or by this one. Prints made in it still reach `on_print`.
     on_flush : callable, optional
         Called as ``on_flush(stream, unfinished)`` by a thread that flushes a line before its end.
+    watch_cells : callable, optional
+        Called once with what tells when a cell has run: ``events`` of IPython's shell.
 
     Returns
     -------
     int
-        Exit code.
+        Exit code: 143 where a SIGTERM ended it, as a shell counts, else 0.
     """
     app = GroupApp.instance(
         connection_file=connection_file,
@@ -81,8 +84,10 @@ def run_kernel(
         )  # no file to fight over
     )
     app.initialize([])
+    if watch_cells is not None:
+        watch_cells(app.kernel.shell.events)
     app.start()
-    return 0
+    return 128 + signal.SIGTERM if app.terminated else 0
 
 
 class GroupApp(IPKernelApp):
@@ -103,6 +108,7 @@ class GroupApp(IPKernelApp):
         self._lines = tuple(PrintLines(name, on_print, on_flush) for name in ("stdout", "stderr"))
         self._closing = _Once(on_closing)
         self._started = threading.Event()
+        self.terminated = False
         self._loop = IOLoop.current()
         if threading.current_thread() is threading.main_thread():
             # Before the ports are known, and with them this process to anybody who might end it.
@@ -114,6 +120,7 @@ class GroupApp(IPKernelApp):
     def init_io(self) -> None:
         """Take over Python's standard streams. Called by `initialize`."""
         super().init_io()
+        self.session.pack = pack_message
         stdout, stderr = self._lines
         sys.stdout = CellStream(self.session, self.iopub_thread, "stdout", stdout)
         sys.stderr = CellStream(self.session, self.iopub_thread, "stderr", stderr)
@@ -171,6 +178,7 @@ class GroupApp(IPKernelApp):
 
     def _close_at_sigterm(self) -> None:
         self._started.wait()
+        self.terminated = True
         self._closing()
         self._loop.add_callback(self._loop.stop)
         interrupt_cell()  # it would hold the loop

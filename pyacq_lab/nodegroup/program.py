@@ -159,4 +159,5 @@ def main(launched: Launched) -> int:
         on_print=program.print_line,
         on_closing=program.close,
         on_flush=program.keep_unfinished,
+        watch_cells=program.capture.watch_cells,
     )
