@@ -119,12 +119,6 @@ class CellStream(OutStream):
             super().write(string)
         return len(string)
 
-    def flush(self) -> None:
-        """Have the cell show what was printed, and the host keep it; safe from any thread."""
-        if self._is_master_process():
-            self.lines.flush()
-        super().flush()
-
 
 class CellDisplayPublisher(ZMQDisplayPublisher):
     """Publishes displays; those of a thread of its own belong to no cell, not to the last one."""

@@ -99,11 +99,11 @@ quiet = logging.getLogger("quiet")
 quiet.propagate = False
 quiet.addHandler(logging.StreamHandler())
 quiet.warning("only printed")
-print("end", file=sys.stderr)
+print("that is all", file=sys.stderr)
 """
     shown = []
     assert group.run(code, on_output=shown.append).ok
-    until(lambda: manager.logs(source="daq", contains="end"))
+    until(lambda: manager.logs(source="daq", contains="that is all"))
     said = [(r.stream, r.message) for r in manager.logs(source="daq", limit=None)]
     assert [stream for stream, text in said if "in a thread" in text] == ["log"]
     assert [stream for stream, text in said if "in a cell" in text] == ["log"]
@@ -211,8 +211,8 @@ def test_what_fails_in_a_cell_is_told_once_and_an_interrupt_is_not(manager, unti
     assert running.wait(20)
     group.interrupt()
     thread.join()
-    group.run("print('end')")
-    until(lambda: manager.logs(source="daq", contains="end"))
+    group.run("print('that is all')")
+    until(lambda: manager.logs(source="daq", contains="that is all"))
     said = [r for r in manager.logs(source="daq", limit=None) if r.stream == "exception"]
     assert [r.message.partition(":")[0] for r in said] == [
         "ValueError",
