@@ -16,8 +16,8 @@ from tornado.ioloop import IOLoop
 from traitlets import Type
 from traitlets.config import Config
 
-from pyacq_lab.kernel.prints import OnFlush, OnPrint, PrintLines
-from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out
+from pyacq_lab.kernel.prints import OnPrint, OnUnfinished, PrintLines, QuietLines
+from pyacq_lab.kernel.shim import CellStream, GroupKernel, interrupt_cell, keep_debugger_out, pack_message
 
 keep_debugger_out()
 logger = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ def run_kernel(
     on_started: Callable[[], None],
     on_print: OnPrint,
     on_closing: Callable[[], None],
-    on_flush: OnFlush | None = None,
+    on_unfinished: OnUnfinished | None = None,
+    watch_cells: Callable[[Any], None] | None = None,
 ) -> int:
     """Run the kernel; blocks the main thread until it is shut down.
 
@@ -52,18 +53,21 @@ def run_kernel(
     on_started : callable
         Called once, in this thread, when all sockets are bound, right before messages are served.
     on_print : callable
-        Called as ``on_print(stream, line, in_cell)`` by the printing thread, once for each line that is
-        printed with Python's ``sys.stdout`` or ``sys.stderr``; ``in_cell`` says that a cell shows it, too.
+        Called with a `Printed` for each line that is printed with Python's ``sys.stdout`` or ``sys.stderr``,
+        by the printing thread, or by another one where the line got no end.
     on_closing : callable
         Called once, before the end, whatever its reason: by the control thread (shutdown request), by
         a thread of its own (SIGTERM) or by this one. Prints made in it still reach `on_print`.
-    on_flush : callable, optional
-        Called as ``on_flush(stream, unfinished)`` by a thread that flushes a line before its end.
+    on_unfinished : callable, optional
+        Called as ``on_unfinished(stream, text, thread, node)``, with the line so far, by the printing
+        thread whenever it has printed without ending the line.
+    watch_cells : callable, optional
+        Called once with what tells when a cell has run: ``events`` of IPython's shell.
 
     Returns
     -------
     int
-        Exit code.
+        Exit code: 143 where a SIGTERM ended it, as a shell counts, else 0.
     """
     app = GroupApp.instance(
         connection_file=connection_file,
@@ -74,15 +78,17 @@ def run_kernel(
         parent_handle=1,
         outstream_class=None,
     )
-    app.prepare(on_started, on_print, on_closing, on_flush)
+    app.prepare(on_started, on_print, on_closing, on_unfinished)
     app.update_config(
         Config(
             InteractiveShell={"banner1": banner}, HistoryManager={"enabled": False}
         )  # no file to fight over
     )
     app.initialize([])
+    if watch_cells is not None:
+        watch_cells(app.kernel.shell.events)
     app.start()
-    return 0
+    return 128 + signal.SIGTERM if app.terminated else 0
 
 
 class GroupApp(IPKernelApp):
@@ -96,13 +102,14 @@ class GroupApp(IPKernelApp):
         on_started: Callable[[], None],
         on_print: OnPrint,
         on_closing: Callable[[], None],
-        on_flush: OnFlush | None = None,
+        on_unfinished: OnUnfinished | None = None,
     ) -> None:
         """Take the callbacks. Called once, before `initialize`."""
         self._on_started = on_started
-        self._lines = tuple(PrintLines(name, on_print, on_flush) for name in ("stdout", "stderr"))
+        self._lines = tuple(PrintLines(name, on_print, on_unfinished) for name in ("stdout", "stderr"))
         self._closing = _Once(on_closing)
         self._started = threading.Event()
+        self.terminated = False
         self._loop = IOLoop.current()
         if threading.current_thread() is threading.main_thread():
             # Before the ports are known, and with them this process to anybody who might end it.
@@ -114,6 +121,7 @@ class GroupApp(IPKernelApp):
     def init_io(self) -> None:
         """Take over Python's standard streams. Called by `initialize`."""
         super().init_io()
+        self.session.pack = pack_message
         stdout, stderr = self._lines
         sys.stdout = CellStream(self.session, self.iopub_thread, "stdout", stdout)
         sys.stderr = CellStream(self.session, self.iopub_thread, "stderr", stderr)
@@ -140,6 +148,7 @@ class GroupApp(IPKernelApp):
 
     def start(self) -> None:
         """Serve until the kernel is shut down, then close."""
+        quiet_lines = QuietLines(*self._lines)
         self._on_started()
         self._started.set()
         self.kernel.start()
@@ -151,6 +160,7 @@ class GroupApp(IPKernelApp):
                 # It came between two cells, a few instructions late: nothing to interrupt any more.
                 logger.info("an interrupt came when no cell was running")
         self._closing()
+        quiet_lines.close()
         for lines in self._lines:
             lines.finish_all()
         atexit.unregister(self.close)
@@ -171,6 +181,7 @@ class GroupApp(IPKernelApp):
 
     def _close_at_sigterm(self) -> None:
         self._started.wait()
+        self.terminated = True
         self._closing()
         self._loop.add_callback(self._loop.stop)
         interrupt_cell()  # it would hold the loop

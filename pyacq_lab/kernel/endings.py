@@ -83,6 +83,8 @@ _HINTS = {
 def describe(status: ExitStatus, expected: bool) -> str:
     """One line of words."""
     asked = ", as asked" if expected else ""
+    if status.exit_code == 128 + signal.SIGTERM:
+        return f"ended by SIGTERM{asked or ' (a kill, or the end of the system)'}"
     if status.signal:
         hint = _HINTS.get(status.signal, "")
         return f"killed by {status.signal}" + (asked or (f" ({hint})" if hint else ""))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import codecs
+import json
 import os
 import signal
 import sys
@@ -21,6 +23,7 @@ from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
+from jupyter_client.jsonutil import json_clean, json_default
 from traitlets import Any as AnyTrait
 from traitlets import Type
 from traitlets.config import Config
@@ -62,6 +65,28 @@ def interrupt_cell() -> None:
         _thread.interrupt_main()
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    # Two backslashes: in JSON they are one, and the reader sees what repr would show him.
+    return "".join(f"\\\\u{ord(c):04x}" for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("pyacq_lab.json", _escape)
+
+
+def pack_message(message: Any) -> bytes:
+    """Give the JSON of a message; lone surrogates in it, which no encoder takes, as their escapes.
+
+    Upstream raises in the thread that publishes, and whoever printed waits for it for ever.
+    """
+    try:
+        text = json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # NaN, or keys that are no strings
+        text = json.dumps(json_clean(message), default=json_default, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "pyacq_lab.json")
+
+
 class CellStream(OutStream):
     """``sys.stdout`` (``stderr``) of a nodegroup.
 
@@ -93,12 +118,6 @@ class CellStream(OutStream):
         if in_cell and not self.closed:
             super().write(string)
         return len(string)
-
-    def flush(self) -> None:
-        """Have the cell show what was printed, and the host keep it; safe from any thread."""
-        if self._is_master_process():
-            self.lines.flush()
-        super().flush()
 
 
 class CellDisplayPublisher(ZMQDisplayPublisher):

@@ -81,7 +81,7 @@ class LogServer:
         self._asleep = False
         self._closing = threading.Event()
         self._subscribers = LogSubscribers(self.store, self._view_failed)
-        self._capture: LogCapture | None = None
+        self.capture: LogCapture | None = None
         self._reactor = reactor
         self._receiver = LogReceiver(reactor, keys, self._take_in, self._complain, lambda: self._intake.full)
         self._thread = threading.Thread(target=self._run, name="pyacq-log-server", daemon=True)
@@ -136,9 +136,9 @@ class LogServer:
 
     def capture_own(self) -> None:
         """Take in what this process logs, warns and fails with, until `close`."""
-        if self._capture is None:
-            self._capture = LogCapture(self)
-            self._capture.install()
+        if self.capture is None:
+            self.capture = LogCapture(self)
+            self.capture.install()
 
     def query(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
         """Newest records in memory that match, oldest of them first; see `Manager.logs`.
@@ -165,9 +165,9 @@ class LogServer:
 
     def close(self, timeout: float = 0.5) -> None:
         """Hear the last words of all processes, at most ``timeout`` seconds, and end. Idempotent."""
-        if self._capture is not None:
-            self._capture.uninstall()
-            self._capture = None
+        if self.capture is not None:
+            self.capture.uninstall()
+            self.capture = None
         self._receiver.close(timeout)
         self._closing.set()
         self._bell.put(None)

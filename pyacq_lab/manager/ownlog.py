@@ -29,6 +29,8 @@ class OwnLog:
     ----------
     endpoint, public_key, source : str
         For `LogServer.connect`.
+    capture : LogCapture
+        What catches it.
     """
 
     def __init__(self, reactor: Reactor, application: KeyPair) -> None:
@@ -40,8 +42,8 @@ class OwnLog:
         origin = LogOrigin(host=platform.node(), process=_PROCESS)
         self.source = f"{origin.host}/{origin.process}"
         self._shipper = LogShipper(push, origin, SystemClock())
-        self._capture = LogCapture(self._shipper)
-        self._capture.install()
+        self.capture = LogCapture(self._shipper)
+        self.capture.install()
 
     def close(self, timeout: float = 0.5) -> int:
         """Send what waits, for at most ``timeout`` seconds, and listen no more. Idempotent.
@@ -51,5 +53,5 @@ class OwnLog:
         int
             Records that the log server has not said to have heard.
         """
-        self._capture.uninstall()
+        self.capture.uninstall()
         return self._shipper.close(timeout)

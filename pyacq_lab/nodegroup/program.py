@@ -12,6 +12,7 @@ import msgspec
 
 from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
+from pyacq_lab.kernel.prints import Printed
 from pyacq_lab.model.remote import Reachable
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.nodegroup.api import NodeGroupApi
@@ -83,7 +84,6 @@ class NodeGroupProgram:
         self.capture = LogCapture(self.shipper)
         # Until the kernel takes Python's streams over they lead to the host, which would tell it again.
         self.capture.last_resort = False
-        self._unfinished: dict[str, dict[str, str]] = {}
         context = NodeContext(
             reactor=self.reactor,
             server_keys=self.keys,
@@ -113,17 +113,11 @@ class NodeGroupProgram:
         """Where it listens."""
         return Reachable(self.server.endpoint, self.keys.public, self.log_endpoint)
 
-    def print_line(self, stream: str, text: str, in_cell: bool) -> None:
+    def print_line(self, line: Printed) -> None:
         """Send a printed line to the log server; any thread."""
         if not is_hushed():
-            level = logging.WARNING if stream == "stderr" else logging.INFO
-            self.shipper.say(text, stream=stream, level=level)
-
-    def keep_unfinished(self, stream: str, lines: dict[str, str]) -> None:
-        """Keep lines that were flushed before their end; any thread."""
-        self._unfinished[stream] = lines
-        everything = list(self._unfinished.items())
-        self.shipper.flushed({(s, thread): text for s, by in everything for thread, text in by.items()})
+            level = logging.WARNING if line.stream == "stderr" else logging.INFO
+            self.shipper.say(line.text, stream=line.stream, level=level, thread=line.thread, node=line.node)
 
     def begin(self, launched: Launched) -> None:
         """Say that it is there. Called in the main thread, right before the kernel's loop runs."""
@@ -158,5 +152,6 @@ def main(launched: Launched) -> int:
         on_started=lambda: program.begin(launched),
         on_print=program.print_line,
         on_closing=program.close,
-        on_flush=program.keep_unfinished,
+        on_unfinished=program.shipper.unfinished,
+        watch_cells=program.capture.watch_cells,
     )

@@ -15,6 +15,7 @@ from pyacq_lab.manager.managerproxy import ManagerProxy
 if TYPE_CHECKING:
     from pyacq_lab.manager.logsource import LogSource
     from pyacq_lab.notebook.panels import LogOutput, LogView, ManagerPanel
+    from pyacq_lab.transport.capture import LogCapture
 
 V = TypeVar("V")
 Mode = Literal["local", "rpc"]
@@ -77,6 +78,8 @@ class _Shown:
                 self._tail.close()
                 self._tail = None
             self._print_log(logs == "print")
+            if (capture := self._own_capture) is not None:
+                capture.last_resort = logs != "print"  # else what no handler takes would be there twice
             self._logs = logs
         if logs == "show":
             from IPython.display import display
@@ -88,6 +91,17 @@ class _Shown:
     def _print_log(self, on: bool) -> None:
         """Print each record from now on, or no more."""
         raise NotImplementedError
+
+    @property
+    def _own_capture(self) -> LogCapture | None:
+        """What catches this process's own records; None where the manager is closed."""
+        raise NotImplementedError
+
+    def _watch_cells(self) -> None:
+        """Have in the log what cells here fail with."""
+        shell, capture = _shell(), self._own_capture
+        if shell is not None and capture is not None:
+            capture.watch_cells(shell.events)
 
     def _repr_html_(self: Any) -> str:
         from pyacq_lab.notebook.panels import manager_html
@@ -106,6 +120,10 @@ class NotebookManager(_Shown, Manager):
     @property
     def _log(self) -> LogSource:
         return self.log_server
+
+    @property
+    def _own_capture(self) -> LogCapture | None:
+        return self.log_server.capture
 
     def _print_log(self, on: bool) -> None:
         if self._end_printing is not None:
@@ -128,6 +146,10 @@ class NotebookManagerProxy(_Shown, ManagerProxy):
     @property
     def _log(self) -> LogSource:
         return self.log_mirror
+
+    @property
+    def _own_capture(self) -> LogCapture | None:
+        return self._own_log.capture
 
     def _print_log(self, on: bool) -> None:
         self.print_by_process(on)
@@ -198,6 +220,7 @@ def create_manager(
         options: dict[str, Any] = {} if lease is None else {"lease": lease}
         logs = _resolved(logs or "auto")
         _current = NotebookManager(**options) if mode == "local" else NotebookManagerProxy(logs, **options)
+        _current._watch_cells()  # noqa: SLF001  it is this file's own
         _current.use_logs(logs)
         return _current
 
@@ -238,9 +261,13 @@ def current_manager() -> NotebookManager | NotebookManagerProxy:
 
 def in_notebook() -> bool:
     """Whether this process is a Jupyter kernel."""
+    return hasattr(_shell(), "kernel")
+
+
+def _shell() -> Any:
+    """Give the IPython shell of this process; None where there is none."""
     if "IPython" not in sys.modules:
-        return False
+        return None
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return get_ipython()

@@ -11,12 +11,29 @@ import traceback
 import warnings
 from collections.abc import Callable
 from types import FrameType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from pyacq_lab.errors import LifecycleError
-from pyacq_lab.transport.logs import LogSink, Said, hushed, is_hushed
+from pyacq_lab.transport.logs import LogSink, Said, as_text, hushed, is_hushed
+
+log = logging.getLogger(__name__)
 
 LoopHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+
+_CELL_HAS_RUN = "post_run_cell"
+_CALLED = "callHandlers"
+
+
+class Events(Protocol):
+    """What tells when a cell has run: ``events`` of IPython's shells."""
+
+    def register(self, event: str, function: Callable[..., object]) -> None:
+        """Have a function called at each event of a name."""
+        ...
+
+    def unregister(self, event: str, function: Callable[..., object]) -> None:
+        """Have it called no more. Raises ValueError where it was not."""
+        ...
 
 
 class LogCapture:
@@ -40,7 +57,8 @@ class LogCapture:
     def __init__(self, sink: LogSink) -> None:
         self.last_resort = True
         self._sink = sink
-        self._root: _HiddenRoot | None = None
+        self._tap = _LoggerTap(sink, lambda: self.last_resort)
+        self._installed = False
         self._level_before: tuple[int, int] | None = None
         self._hooks = (
             _Hook(sys, "excepthook", self._uncaught),
@@ -49,6 +67,7 @@ class LogCapture:
             _Hook(warnings, "showwarning", self._warned),
         )
         self._loops: list[tuple[asyncio.AbstractEventLoop, LoopHandler, LoopHandler | None]] = []
+        self._cells: list[Events] = []
 
     def install(self, level: int | None = None) -> None:
         """Begin to capture.
@@ -64,10 +83,10 @@ class LogCapture:
         LifecycleError
             It is installed already.
         """
-        if self._root is not None:
+        if self._installed:
             raise LifecycleError("this capture is installed already; uninstall it first")
-        self._root = _HiddenRoot(_SinkHandler(self._sink, lambda: self.last_resort))
-        self._root.attach()
+        self._installed = True
+        self._tap.install()
         if level is not None:
             self._level_before = (level, logging.root.level)
             logging.root.setLevel(level)
@@ -89,12 +108,27 @@ class LogCapture:
         loop.set_exception_handler(handle)
         self._loops.append((loop, handle, before))
 
+    def watch_cells(self, events: Events) -> None:
+        """Capture what cells fail with.
+
+        Parameters
+        ----------
+        events : Events
+            Those of the IPython shell that runs the cells: ``shell.events``.
+        """
+        events.register(_CELL_HAS_RUN, self._cell_has_run)
+        self._cells.append(events)
+
     def uninstall(self) -> None:
         """Stop capturing and put back what was there. Idempotent."""
         for loop, handle, before in self._loops:
             if loop.get_exception_handler() is handle:
                 loop.set_exception_handler(before)
         self._loops.clear()
+        for events in self._cells:
+            with contextlib.suppress(ValueError):  # somebody has taken it away
+                events.unregister(_CELL_HAS_RUN, self._cell_has_run)
+        self._cells.clear()
         for hook in self._hooks:
             hook.uninstall()
         if self._level_before is not None:
@@ -102,12 +136,17 @@ class LogCapture:
             if logging.root.level == ours:
                 logging.root.setLevel(before)
             self._level_before = None
-        if self._root is not None:
-            self._root.detach()
-            self._root = None
+        self._tap.uninstall()
+        self._installed = False
+
+    def _cell_has_run(self, result: Any = None) -> None:
+        # IPython shows the error of a cell by itself: no hook of Python's is called.
+        error = None if result is None else result.error_before_exec or result.error_in_exec
+        if error is not None and not isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+            self._exception(_one_line(error), error)
 
     def _exception(self, message: str, error: BaseException | None, thread: str | None = None) -> None:
-        text = "" if error is None else "".join(traceback.format_exception(error))
+        text = "" if error is None else _formatted(error)
         said = Said(stream="exception", level=logging.ERROR, traceback=text)
         if thread is not None:
             said["thread"] = thread
@@ -126,7 +165,7 @@ class LogCapture:
         about = args.err_msg or "Exception ignored in"
         error: BaseException | None = args.exc_value
         what = args.exc_type.__name__ if error is None else _one_line(error)
-        self._exception(f"{about}: {args.object!r}: {what}", error)
+        self._exception(f"{about}: {as_text(args.object, repr)}: {what}", error)
 
     def _warned(
         self,
@@ -138,12 +177,12 @@ class LogCapture:
         line: str | None = None,
     ) -> None:
         if file is None:  # else somebody asked for it to be written into a file of his
-            text = f"{category.__name__}: {message} ({filename}:{lineno})"
+            text = f"{category.__name__}: {as_text(message)} ({filename}:{lineno})"
             self._sink.say(text, level=logging.WARNING, logger="py.warnings")
 
     def _failed_in_loop(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        message = str(context.get("message", "unhandled exception in the event loop"))
+        message = as_text(context.get("message", "unhandled exception in the event loop"))
         if error is not None:
             message = f"{message}: {_one_line(error)}"
         self._exception(message, error)
@@ -177,75 +216,79 @@ class _Hook:
         try:
             if self._active and not is_hushed():
                 self._observe(*args, **kwargs)
+        except Exception as error:  # who warns or fails must not fail once more because of us
+            log.warning("what came to %s could not be told: %s", self._name, _one_line(error))
         finally:
             if self._before is not None:
                 with hushed():
                     self._before(*args, **kwargs)
 
 
-class _HiddenRoot(logging.Logger):
-    """A parent of the root logger, where all records end up.
+class _LoggerTap:
+    """Gives a sink what all loggers hand to their handlers, after the handlers have had it.
 
-    A handler *on* the root logger would turn ``logging.basicConfig()`` into a no-op, and ``dictConfig``
-    would throw it away. Up here, what users do with their loggers stays theirs.
+    It stands around `logging.Logger.callHandlers`. A handler on the root logger would turn
+    ``logging.basicConfig()`` into a no-op, ``dictConfig`` would throw it away, and it would not hear the
+    loggers that do not propagate.
     """
 
-    def __init__(self, handler: logging.Handler) -> None:
-        super().__init__("pyacq_lab.hidden_root")
-        self.addHandler(handler)
-
-    def attach(self) -> None:
-        """Become the last parent of all loggers."""
-        last: logging.Logger = logging.root
-        while last.parent is not None:
-            last = last.parent
-        last.parent = self
-
-    def detach(self) -> None:
-        """Let the loggers be as they were."""
-        child: logging.Logger | None = logging.root
-        while child is not None and child.parent is not self:
-            child = child.parent
-        if child is not None:
-            child.parent = self.parent
-        for handler in list(self.handlers):
-            self.removeHandler(handler)
-            handler.close()
-
-
-class _SinkHandler(logging.Handler):
-    """Gives records to a sink."""
+    n_active = 0
 
     def __init__(self, sink: LogSink, prints: Callable[[], bool]) -> None:
-        super().__init__()
         self._sink = sink
         self._prints = prints
+        self._active = False
+        self._before: Callable[[logging.Logger, logging.LogRecord], None] | None = None
+        self._ours: object = None
 
-    def createLock(self) -> None:  # noqa: N802 - the name is logging's
-        """Go without: the sink is safe from any thread, and a lock would make callers wait."""
-        self.lock = None
+    def install(self) -> None:
+        """Begin to listen."""
+        self._active = True
+        _LoggerTap.n_active += 1
+        if self._before is not None:
+            return
+        self._before = before = logging.Logger.callHandlers
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Take one record: nobody else has this handler, so it has neither filters nor a lock to look at."""
-        self.emit(record)
-        return True
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            handled, wanted = _taken_by_handlers(logger, record.levelno)
+            try:
+                if not self._active or handled:
+                    before(logger, record)
+                elif self._prints():
+                    with hushed():  # the last resort of `logging`: what it prints is the same once more
+                        before(logger, record)
+            finally:
+                if self._active and wanted and not is_hushed():
+                    self._take(record)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Give one record to the sink, and let the last resort of `logging` print as it always did."""
-        if not is_hushed():
+        self._ours = call_handlers
+        setattr(logging.Logger, _CALLED, call_handlers)
+
+    def uninstall(self) -> None:
+        """Stop listening; where somebody else has put himself around us, we only pass on. Idempotent."""
+        if self._active:
+            self._active = False
+            _LoggerTap.n_active -= 1
+            if self._before is not None and getattr(logging.Logger, _CALLED) is self._ours:
+                setattr(logging.Logger, _CALLED, self._before)
+                self._before = None
+
+    def _take(self, record: logging.LogRecord) -> None:
+        if record.name == "Comm" and record.msg == "No such comm: %s":
+            return  # of a widget that is gone: each reload of a page asks for it, and nothing is wrong
+        try:
             self._say(record)
-        last_resort = logging.lastResort
-        if last_resort is not None and record.levelno >= last_resort.level:
-            self._print(record, last_resort)
-
-    def _print(self, record: logging.LogRecord, last_resort: logging.Handler) -> None:
-        """Let the last resort of `logging` print what nobody takes, as it always did."""
-        if self._prints() and not _is_handled(record):
-            with hushed():
-                last_resort.handle(record)
+        except Exception as error:  # whoever logs must go on, whatever he has put into the record
+            message = f"a record that cannot be told: {_one_line(error)}"
+            self._sink.say(message, level=logging.WARNING, logger=__name__)
 
     def _say(self, record: logging.LogRecord) -> None:
-        said: Said = {"level": record.levelno, "logger": record.name, "thread": record.threadName or ""}
+        # int and as_text: a record that somebody made by hand, or by a factory, may hold anything.
+        said: Said = {
+            "level": int(record.levelno),
+            "logger": as_text(record.name),
+            "thread": as_text(record.threadName or ""),
+        }
         if record.exc_info or record.exc_text or record.stack_info:
             said["traceback"] = _traceback(record)
         if len(record.__dict__) > _N_OWN_FIELDS:
@@ -253,6 +296,23 @@ class _SinkHandler(logging.Handler):
             if extra:
                 said["extra"] = extra
         self._sink.say(_message(record), **said)
+
+
+def _taken_by_handlers(logger: logging.Logger | None, level: int) -> tuple[bool, bool]:
+    """Whether a logger's records come to a handler at all, and whether one of this level is worth keeping.
+
+    A logger that does not propagate decides with the levels of its own handlers what it says: those of
+    Jupyter's applications let everything through and have a handler that prints what matters.
+    """
+    handled = taken = False
+    while logger is not None:
+        for handler in logger.handlers:
+            handled = True
+            taken = taken or level >= handler.level
+        if logger.parent is None:
+            return handled, True
+        logger = logger.parent if logger.propagate else None
+    return handled, taken or not handled
 
 
 _EMIT = logging.StreamHandler.emit.__code__
@@ -287,15 +347,8 @@ def prints_a_record(writer: FrameType | None, text: str) -> bool:
             return False
         if frame.f_code is _CALL_HANDLERS:
             said = frame.f_locals
-            return said["record"] is record and _is_captured(said["self"]) and _message(record) in text
+            return said["record"] is record and _LoggerTap.n_active > 0 and _message(record) in text
     return False
-
-
-def _is_captured(logger: logging.Logger | None) -> bool:
-    """Whether the records of a logger come to a capture."""
-    while logger is not None and not isinstance(logger, _HiddenRoot):
-        logger = logger.parent if logger.propagate else None
-    return logger is not None
 
 
 _N_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)
@@ -303,32 +356,33 @@ _OWN_FIELDS = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskN
 """What every record has, and what formatters add."""
 
 
-def _is_handled(record: logging.LogRecord) -> bool:
-    """Whether a handler other than ours takes a record, up to the root logger."""
-    logger: logging.Logger | None = logging.getLogger(record.name)
-    while logger is not None and not isinstance(logger, _HiddenRoot):
-        if logger.handlers:
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
-
-
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # the caller's arguments do not fit: what he meant is still worth having
-        return f"{record.msg!s} % {record.args!r} (cannot be formatted: {_one_line(error)})"
+        args = record.args if isinstance(record.args, tuple) else (record.args,)
+        shown = ", ".join(as_text(arg, repr) for arg in args)
+        what = as_text(record.msg) + (f" % ({shown})" if record.args else "")
+        return f"{what} (cannot be formatted: {_one_line(error)})"
 
 
 def _traceback(record: logging.LogRecord) -> str:
     parts: list[str] = []
     if record.exc_info and record.exc_info[1] is not None:
-        parts.append("".join(traceback.format_exception(record.exc_info[1])))
+        parts.append(_formatted(record.exc_info[1]))
     elif record.exc_text:
         parts.append(record.exc_text)
     if record.stack_info:
         parts.append(record.stack_info)
     return "\n".join(parts)
+
+
+def _formatted(error: BaseException) -> str:
+    """Traceback of an error, without the frames of IPython that stand before the first of a cell."""
+    trace = error.__traceback__
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("IPython."):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
 
 
 def _one_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from itertools import islice
 from typing import Protocol, TypedDict, Unpack
@@ -16,7 +16,7 @@ from pyacq_lab.model.logs import Plain
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.wire.logcodec import LogOrigin, Words
 
-__all__ = ["LogOrigin", "LogSink", "Said", "current_node", "hushed", "is_hushed", "make_words"]
+__all__ = ["LogOrigin", "LogSink", "Said", "as_text", "current_node", "hushed", "is_hushed", "make_words"]
 
 MAX_TEXT = 32_768
 """Characters kept of a message and of a traceback: queues are bounded in records, so records must be too."""
@@ -26,6 +26,8 @@ MAX_FIELDS = 32
 
 MAX_FIELD = 1000
 """Characters kept of an extra field's name and of its value."""
+
+_LOWEST, _HIGHEST = -(2**31), 2**31 - 1  # levels that every program can read
 
 current_node: ContextVar[str] = ContextVar("current_node", default="")
 """Name of the node that the running thread serves; the node's thread sets it."""
@@ -82,7 +84,7 @@ def make_words(clock: Clock, message: str, said: Said) -> Words:
         said["node"] if "node" in said else current_node.get(),
         said.get("stream", "log"),
         _clean(said["logger"]) if "logger" in said else "",
-        said.get("level", logging.INFO),
+        max(_LOWEST, min(said.get("level", logging.INFO), _HIGHEST)),
         _clean(message),
         _clean(said["traceback"]) if "traceback" in said else "",
         plain_fields(extra) if extra else {},
@@ -101,7 +103,7 @@ def write_to_stderr(words: Words) -> None:
 def plain_fields(fields: Mapping[str, object]) -> dict[str, Plain]:
     """Fields of which every program can read the values: those that are not plain become their ``repr``."""
     chosen = list(islice(fields.items(), MAX_FIELDS))
-    plain = {_clean(str(name), MAX_FIELD): _plain(value) for name, value in chosen}
+    plain = {_clean(as_text(name), MAX_FIELD): _plain(value) for name, value in chosen}
     if len(fields) > MAX_FIELDS:
         plain["…"] = f"{len(fields) - MAX_FIELDS} more fields"
     return plain
@@ -110,16 +112,32 @@ def plain_fields(fields: Mapping[str, object]) -> dict[str, Plain]:
 def _plain(value: object) -> Plain:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return _clean(str(value), MAX_FIELD)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return int(value)
     try:
-        return _clean(repr(value), MAX_FIELD)
-    except Exception as error:  # a repr that fails must not take the record with it
-        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+        if isinstance(value, str):
+            return _clean(str(value), MAX_FIELD)
+        if isinstance(value, float):
+            return float(value)
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
+            return int(value)
+    except Exception:  # a user's own kind of number or text, which fails
+        return _clean(as_text(value, repr), MAX_FIELD)
+    return _clean(as_text(value, repr), MAX_FIELD)
+
+
+def as_text(value: object, form: Callable[[object], str] = str) -> str:
+    """Text of whatever a user logs, prints or raises; never raises, whatever its methods do.
+
+    Parameters
+    ----------
+    value : object
+        The object.
+    form : callable
+        ``str``, or ``repr``.
+    """
+    try:
+        return form(value)
+    except Exception as error:  # a record must neither be lost for it, nor take the experiment with it
+        return f"<{type(value).__name__}, whose {form.__name__} raised {type(error).__name__}>"
 
 
 def _clean(text: str, longest: int = MAX_TEXT) -> str:

@@ -29,8 +29,11 @@ from pyacq_lab.transport.spill import LogSpill
 from pyacq_lab.transport.spool import private_spool
 from pyacq_lab.wire.lines import LineAssembler
 from pyacq_lab.wire.logcodec import (
+    Words,
     decode_heard,
+    encode_around,
     encode_hole,
+    encode_message,
     encode_run,
     encode_words,
     span_of,
@@ -40,6 +43,8 @@ from pyacq_lab.wire.spool import SpoolWriter
 PARTIAL_LINE_NS = 500_000_000
 """Age at which a printed line without an end is sent as it is."""
 
+
+_UNFINISHED = 2000  # characters kept of a line that has no end yet: the last ones
 
 SPILL_AT = 0.5
 """Share of the spool that must be unheard before the oldest goes to disk: short bursts never do."""
@@ -54,6 +59,15 @@ class _Batch(NamedTuple):
     stop: int
     message: bytes
     spilled: bool = False
+
+
+class _Open:
+    """A printed line that has no end yet: bytes around its message, and of the whole record."""
+
+    def __init__(self, head: bytes, tail: bytes) -> None:
+        self.head = head
+        self.tail = tail
+        self.data = b""
 
 
 class LogShipper:
@@ -103,6 +117,7 @@ class LogShipper:
         # Garbage collection and signal handlers inside the locked lines may run code that logs.
         self._at_it = False
         self._meanwhile: deque[bytes] = deque()
+        self._open: dict[tuple[str, str], _Open] = {}  # printed lines without an end
         self._stop = 0  # number of the next record
         self._next = 0  # number of the next record to send
         self._on_way: deque[_Batch] = deque()  # sent and not heard
@@ -147,12 +162,15 @@ class LogShipper:
             return
         data = encode_words(words)
         with self._lock:
+            finished = bool(self._open) and self._open.pop(_printer(words, said), None) is not None
             if self._at_it:
                 self._meanwhile.append(data)
                 return
             self._at_it = True
             try:
                 self._append(data)
+                if finished:
+                    self._spool.write_unfinished(self._stop, [line.data for line in self._open.values()])
                 while self._meanwhile:
                     self._append(self._meanwhile.popleft())
             finally:
@@ -185,21 +203,20 @@ class LogShipper:
             self._asleep = False
             self._bell.put(None)  # so that the unfinished line is looked after
 
-    def flushed(self, unfinished: dict[tuple[str, str], str]) -> None:
-        """Keep lines that were flushed before their end, should the process be killed. Any thread.
-
-        Parameters
-        ----------
-        unfinished : dict of (str, str) to str
-            For each stream and thread the text of its last line so far; all that there are.
-        """
-        words = [
-            make_words(self._clock, text, Said(stream=stream, thread=thread, level=_level_of(stream)))
-            for (stream, thread), text in unfinished.items()
-        ]
+    def unfinished(self, stream: str, text: str, thread: str, node: str) -> None:
+        """Keep what a line holds so far, until it is said, should the process be killed. Any thread."""
+        # Most prints come in pieces: what stays the same is encoded once for a line.
+        key = stream, thread
+        message = encode_message(text if len(text) < _UNFINISHED else text[-_UNFINISHED:])
         with self._lock:
-            if not (self._at_it or self._beheaded):
-                self._spool.write_unfinished(self._stop, words)
+            if self._at_it or self._beheaded:
+                return
+            line = self._open.get(key)
+            if line is None:
+                said = Said(stream=stream, thread=thread, node=node, level=_level_of(stream))
+                line = self._open[key] = _Open(*encode_around(make_words(self._clock, "", said)))
+            line.data = line.head + message + line.tail
+            self._spool.write_unfinished(self._stop, [line.data for line in self._open.values()])
 
     def close(self, timeout: float = 1.0) -> int:
         """Send what waits, for at most ``timeout`` seconds, and end the thread. Idempotent.
@@ -389,6 +406,10 @@ class LogShipper:
 
 def _level_of(stream: str) -> int:
     return logging.WARNING if stream == "stderr" else logging.INFO
+
+
+def _printer(words: Words, said: Said) -> tuple[str, str]:
+    return words.stream, said.get("thread", words.thread)
 
 
 def _look_after_forks(shipper: LogShipper) -> None:

@@ -97,6 +97,20 @@ _heard_decoder = msgspec.msgpack.Decoder(Heard)
 encode_words = _encoder.encode
 """Bytes of one record's `Words`."""
 
+
+def encode_around(words: Words) -> tuple[bytes, bytes]:
+    """Bytes of a record before its message and behind it, for a message that grows; see `encode_message`."""
+    *before, _, traceback, extra = msgspec.structs.astuple(words)
+    head = b"".join((bytes((0x90 + len(before) + 3,)), *map(_encoder.encode, before)))
+    return head, _encoder.encode(traceback) + _encoder.encode(extra)
+
+
+def encode_message(message: str) -> bytes:
+    """Bytes of a record's message."""
+    data = message.encode("utf-8", "backslashreplace")
+    return b"\xdb" + len(data).to_bytes(4, "big") + data
+
+
 encode_heard = _encoder.encode
 """Bytes of a `Heard`."""
 

@@ -140,11 +140,16 @@ class SpoolWriter:
         self._count += 1
         self._head[_PAIRS + 1 + 2 * self._current] = (end - self._begin) << 32 | self._count
 
-    def write_unfinished(self, stop: int, words: list[Words]) -> None:
-        """Keep lines that have no end yet, instead of those that were kept before."""
-        data = _encode(Unfinished(stop, words)) if words else b""
-        if len(data) > _SLOT:
-            return  # rather the ones before than half of these
+    def write_unfinished(self, stop: int, words: list[bytes]) -> None:
+        """Keep lines that have no end yet, instead of those that were kept before.
+
+        Where there is no room for all, the last ones are kept.
+        """
+        data = b""
+        if words:
+            data = _pack(stop, words)
+            while len(data) > _SLOT:
+                data = _pack(stop, words := words[1:])
         self._slot = 1 - self._slot
         begin = _HEADER + self._slot * _SLOT
         self._memory[begin : begin + len(data)] = data
@@ -222,6 +227,11 @@ class SpoolWriter:
         first, stop, begin, end = self._blocks.popleft()
         self._held -= end - begin
         self._n_held -= stop - first
+
+
+def _pack(stop: int, words: list[bytes]) -> bytes:
+    """Bytes of an `Unfinished` whose lines are encoded already."""
+    return b"".join((b"\x92", _encode(stop), b"\xdd", len(words).to_bytes(4, "big"), *words))
 
 
 class SpoolContent:

@@ -106,7 +106,7 @@ DEATHS = {"os._exit": "os._exit(3)", "SIGKILL": "os.kill(os.getpid(), 9)", "abor
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_the_last_print_and_a_flushed_half_line_are_kept(manager, until, death) -> None:
+def test_the_last_print_and_a_half_line_are_kept(manager, until, death) -> None:
     group = manager.create_nodegroup("daq")
     code = f"""
 import logging, os, threading
@@ -115,7 +115,7 @@ def work():
         print("line", i)
     logging.getLogger("daq").warning("the valve is open", extra={{"valve": 7}})
     print("half a", end=" ")
-    print("line", end="", flush=True)
+    print("line", end="")
     {DEATHS[death]}
 threading.Thread(target=work).start()
 """

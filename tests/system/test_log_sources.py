@@ -99,17 +99,17 @@ quiet = logging.getLogger("quiet")
 quiet.propagate = False
 quiet.addHandler(logging.StreamHandler())
 quiet.warning("only printed")
-print("end", file=sys.stderr)
+print("that is all", file=sys.stderr)
 """
     shown = []
     assert group.run(code, on_output=shown.append).ok
-    until(lambda: manager.logs(source="daq", contains="end"))
+    until(lambda: manager.logs(source="daq", contains="that is all"))
     said = [(r.stream, r.message) for r in manager.logs(source="daq", limit=None)]
     assert [stream for stream, text in said if "in a thread" in text] == ["log"]
     assert [stream for stream, text in said if "in a cell" in text] == ["log"]
     assert [text for _, text in said if "ZeroDivisionError" in text] == []
     assert ("stderr", "--- Logging error ---") in said
-    assert [stream for stream, text in said if text == "only printed"] == ["stderr"]
+    assert [stream for stream, text in said if text == "only printed"] == ["log"]
     text = "".join(output["text"] for output in shown if output["output_type"] == "stream")
     assert "rig: in a cell\nTraceback" in text  # a cell shows what it prints
 
@@ -193,3 +193,85 @@ def test_what_is_known_of_a_process_is_forgotten_after_its_end(manager, until, m
     until(forgotten)
     until(lambda: len(manager.logs(contains="hello")) == 3)
     assert not any(r.lost for r in manager.logs(limit=None))
+
+
+def test_what_fails_in_a_cell_is_told_once_and_an_interrupt_is_not(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    for code in (
+        "def f():\n    raise ValueError('no light')\nf()",
+        "1 +",
+        "await g()",
+        "import sys; sys.exit(5)",
+    ):
+        assert not group.run(code).ok
+    running = threading.Event()
+    busy = "print('on', flush=True)\nwhile True: pass"
+    thread = threading.Thread(target=lambda: group.run(busy, on_output=lambda _: running.set()))
+    thread.start()
+    assert running.wait(20)
+    group.interrupt()
+    thread.join()
+    group.run("print('that is all')")
+    until(lambda: manager.logs(source="daq", contains="that is all"))
+    said = [r for r in manager.logs(source="daq", limit=None) if r.stream == "exception"]
+    assert [r.message.partition(":")[0] for r in said] == [
+        "ValueError",
+        "SyntaxError",
+        "NameError",
+        "SystemExit",
+    ]
+    assert "in f" in said[0].traceback
+    assert "IPython" not in said[0].traceback
+
+
+def test_text_that_no_encoder_takes_is_printed_and_hangs_nothing(manager, until) -> None:
+    group = manager.create_nodegroup("daq")
+    shown = []
+    assert group.run("print('a\\ud800\\udc80b'); '\\ud800'", on_output=shown.append, _timeout=20).ok
+    assert "".join(o["text"] for o in shown if o["output_type"] == "stream") == "a\\ud800\\udc80b\n"
+    failed = group.run("raise ValueError('\\ud800')", _timeout=20)
+    assert failed.error is not None
+    assert failed.error[1] == "\\ud800"
+    assert group.run("print(float('nan'))", _timeout=20).ok
+    until(lambda: manager.logs(source="daq", contains="a\\ud800\\udc80b"))
+    until(lambda: manager.logs(source="daq", contains="ValueError: \\ud800"))
+
+
+NOTEBOOK = """
+import logging, sys
+from IPython.core.interactiveshell import InteractiveShell
+import pyacq_lab
+shell = InteractiveShell.instance()
+for mode in ("local", "rpc"):
+    manager = pyacq_lab.create_manager(mode, logs="off")
+    shell.run_cell("raise ValueError('no light')")
+    pyacq_lab.wait_for(lambda: manager.logs(contains="no light"))
+    print(*[(r.stream, r.message) for r in manager.logs(contains="no light")])
+    manager.close()
+"""
+
+
+def test_what_fails_in_the_notebook_is_told_by_both_kinds_of_manager(start_script) -> None:
+    script = start_script(NOTEBOOK)
+    assert script.wait(60) == 0, script.errors()
+    text = script.stdout.read()
+    assert text.count("('exception', 'ValueError: no light')") == 2
+
+
+PRINTED = """
+import logging, sys, pyacq_lab
+manager = pyacq_lab.create_manager(sys.argv[1])
+logging.getLogger("rig").warning("the valve is open")
+pyacq_lab.wait_for(lambda: manager.logs(contains="valve"))
+manager.close()
+logging.getLogger("rig").warning("as without us")
+"""
+
+
+@pytest.mark.parametrize("mode", ["local", "rpc"])
+def test_a_script_has_on_its_standard_error_once_what_no_handler_takes(start_script, mode) -> None:
+    script = start_script(PRINTED, mode)
+    assert script.wait(60) == 0, script.errors()
+    errors = script.errors()
+    assert errors.count("the valve is open") == 1
+    assert errors.count("as without us") == 1

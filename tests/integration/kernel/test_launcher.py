@@ -262,7 +262,7 @@ def test_sigterm_closes_cleanly(in_lab: Any) -> None:
         group = await lab.launch()
         psutil.Process(group.pid).terminate()
         ending = await group.process.ended()
-        assert (ending.exit_code, ending.expected) == (0, False)
+        assert (ending.exit_code, ending.expected) == (143, False)
         assert group.diary()[-1] == "closing"
 
     in_lab(scenario)

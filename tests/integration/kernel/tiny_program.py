@@ -33,6 +33,6 @@ def main(launched: Launched) -> int:
         namespace={"launched": launched, "note": note, "threading": threading, "os": os},
         banner=f"nodegroup {launched.name}",
         on_started=started,
-        on_print=lambda stream, line, in_cell: note("print", stream, int(in_cell), line),
+        on_print=lambda p: note("print", p.stream, int(p.in_cell), p.text),
         on_closing=lambda: note("closing"),
     )

@@ -13,6 +13,8 @@ from pyacq_lab.kernel.outputs import RunResult, as_output
     [
         (0, True, "ended, as asked"),
         (0, False, "ended by itself (exit code 0)"),
+        (143, False, "ended by SIGTERM (a kill, or the end of the system)"),
+        (143, True, "ended by SIGTERM, as asked"),
         (3, False, "ended with exit code 3"),
         (3, True, "ended with exit code 3, as asked"),
         (-9, True, "killed by SIGKILL, as asked"),

@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 import threading
+import types
 import warnings
 from logging.handlers import MemoryHandler
 
@@ -11,7 +12,9 @@ import pytest
 
 from pyacq_lab.errors import LifecycleError
 from pyacq_lab.transport.capture import LogCapture, prints_a_record
-from pyacq_lab.transport.logs import current_node
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.logs import LogOrigin, current_node, make_words
+from pyacq_lab.wire.logcodec import decode_batch, encode_batch, encode_words
 
 
 class Notes:
@@ -136,7 +139,7 @@ def test_what_only_a_handler_tells_is_kept(notes, tee, monkeypatch, capture):
     log = logging.getLogger("rig")
     log.addHandler(own := logging.StreamHandler(tee))
     monkeypatch.setattr(log, "propagate", False)
-    log.warning("not captured")
+    log.warning("printed and said")
     monkeypatch.setattr(log, "propagate", True)
     log.removeHandler(own)
     own.handle(logging.makeLogRecord({"name": "rig", "msg": "by hand"}))
@@ -154,8 +157,12 @@ def test_what_only_a_handler_tells_is_kept(notes, tee, monkeypatch, capture):
     capture.uninstall()
     log.warning("nobody captures")
 
-    assert "".join(tee.kept) == "not captured\nby hand\nbuffered\nrig\nnobody captures\n"
-    assert [said["message"] for said in notes.said] == ["last drop", "said in other words"]
+    assert "".join(tee.kept) == "by hand\nbuffered\nrig\nnobody captures\n"
+    assert [said["message"] for said in notes.said] == [
+        "printed and said",
+        "last drop",
+        "said in other words",
+    ]
 
 
 @pytest.mark.usefixtures("capture")
@@ -317,3 +324,87 @@ def test_where_stderr_leads_to_the_log_the_last_resort_does_not_print(notes, cap
 
     assert capsys.readouterr().err == ""
     assert [said["message"] for said in notes.said] == ["once"]
+
+
+class Nameless:
+    """Whatever is asked of it, it raises."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_a_logging_call_never_raises_and_what_can_be_said_is_said(notes, monkeypatch, capture):
+    monkeypatch.setattr(logging.root, "handlers", [logging.NullHandler()])
+    log = logging.getLogger("rig")
+    log.warning(Nameless())
+    log.warning("%s and %d", Nameless(), 7)
+    log.log(10**20, "loud")
+    log.handle(logging.makeLogRecord({"msg": "by hand", "levelno": 30}))
+    log.handle(logging.makeLogRecord({"msg": "no level", "levelno": float("nan")}))
+    monkeypatch.setattr(capture._hooks[-1], "_before", None)  # pytest cannot show it
+    warnings.showwarning(Nameless(), Nameless, "rig.py", 1)
+
+    said = [s["message"] for s in notes.said]
+    assert said[0].startswith("<Nameless, whose str raised RuntimeError> (cannot be formatted")
+    assert said[1].startswith("%s and %d % (<Nameless, whose repr raised RuntimeError>, 7) (cannot be")
+    assert said[2:4] == ["loud", "by hand"]
+    assert said[4].startswith("a record that cannot be told: ValueError")
+    assert said[5].startswith("Nameless: <Nameless, whose str raised")
+    for words in (
+        make_words(SystemClock(), s["message"], {k: v for k, v in s.items() if k not in ("message", "node")})
+        for s in notes.said
+    ):
+        assert decode_batch(encode_batch(0, LogOrigin(host="h", process="p"), [encode_words(words)]))
+
+
+def test_loggers_that_do_not_propagate_are_heard(notes, monkeypatch, capture, capsys):
+    log = logging.getLogger("rig.quiet")
+    monkeypatch.setattr(log, "propagate", False)
+    log.error("without a handler", extra={"valve": 7})
+    log.addHandler(own := logging.StreamHandler(file := io.StringIO()))
+    log.error("with one")
+    own.setLevel(logging.ERROR)
+    log.debug("that its handler does not want")
+    log.removeHandler(own)
+    capture.uninstall()
+    log.error("nobody listens")
+
+    assert [(s["message"], s["logger"]) for s in notes.said] == [
+        ("without a handler", "rig.quiet"),
+        ("with one", "rig.quiet"),
+    ]
+    assert notes.said[0]["extra"] == {"valve": 7}
+    assert file.getvalue() == "with one\n"
+    assert capsys.readouterr().err == "without a handler\nnobody listens\n"
+
+
+@pytest.mark.usefixtures("capture")
+def test_a_reloaded_pages_question_for_a_widget_that_is_gone_is_not_said(notes):
+    logging.getLogger("Comm").warning("No such comm: %s", "abc")
+    logging.getLogger("Comm").warning("something else")
+
+    assert [s["message"] for s in notes.said] == ["something else"]
+
+
+class Result:
+    def __init__(self, error=None):
+        self.error_before_exec = None
+        self.error_in_exec = error
+
+
+def test_what_a_cell_fails_with_is_said_unless_it_was_interrupted(notes, capture):
+    events = {}
+    shell = types.SimpleNamespace(register=events.__setitem__, unregister=lambda name, _: events.pop(name))
+    capture.watch_cells(shell)
+    for error in (None, ValueError("x"), KeyboardInterrupt(), asyncio.CancelledError(), SystemExit(5)):
+        events["post_run_cell"](Result(error))
+    events["post_run_cell"](None)
+    capture.uninstall()
+
+    assert [(s["message"], s["stream"]) for s in notes.said] == [
+        ("ValueError: x", "exception"),
+        ("SystemExit: 5", "exception"),
+    ]
+    assert events == {}

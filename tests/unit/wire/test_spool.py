@@ -72,15 +72,18 @@ def test_a_record_that_fits_nowhere_leaves_a_hole():
 def test_an_unfinished_line_is_kept_until_it_is_finished():
     memory, writer = make()
     writer.write(0, encode_words(words("before", "stdout")))
-    writer.write_unfinished(1, [words("half a", "stdout"), words("other", "stdout", "main")])
+    half = [encode_words(w) for w in (words("half a", "stdout"), words("other", "stdout", "main"))]
+    writer.write_unfinished(1, half)
     assert texts(read(memory)) == ["before", "half a", "other"]
     writer.write(1, encode_words(words("half a line", "stdout")))
     content = read(memory)
 
     assert texts(content) == ["before", "half a line", "other"]
     assert content.stop == 3
-    writer.write_unfinished(2, [words("too long" * 10_000, "stdout")])
+    writer.write_unfinished(2, [encode_words(words("too long" * 10_000, "stdout")), half[1]])
     assert texts(read(memory)) == texts(content)
+    writer.write_unfinished(2, [])
+    assert texts(read(memory)) == ["before", "half a line"]
 
 
 def test_what_is_no_spool_is_refused():
