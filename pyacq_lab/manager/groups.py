@@ -73,6 +73,7 @@ class NodeGroupHandle:
         self._request = request
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._log_levels: dict[str, SetLogLevel] = {}
+        self._pids: set[int] = set()
         self._at_work: set[KernelClient] = set()
         self._connection_file: ConnectionFile | None = None
         self._file_lock = threading.Lock()
@@ -81,6 +82,7 @@ class NodeGroupHandle:
     def _set_up(self, spawned: Spawned) -> None:
         host, reactor, application_keys = self.host, self.reactor, self.application_keys
         self.pid = spawned.pid
+        self._pids.add(spawned.pid)
         self.ending = ""
         self._post_mortem: PostMortem | None = None
         self._last_words: LastWordsHeard | None = None
@@ -102,6 +104,11 @@ class NodeGroupHandle:
     def where(self) -> str:
         """Its place, as ``host/nodegroup``."""
         return f"{self.host.name}/{self.name}"
+
+    @property
+    def log_place(self) -> str:
+        """Whose records are its own, as ``source=`` of `Manager.logs` takes it."""
+        return self.where
 
     @property
     def alive(self) -> bool:
@@ -340,12 +347,14 @@ class NodeGroupHandle:
         """Send a signal to its process, and to no other of its tree."""
         self.host.client.call(SignalGroup(self.name, signum))
 
-    def logs(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
+    def logs(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> LogRecords:
         """Find what this process said, also after its end; keywords as in `Manager.logs`.
 
-        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart.
+        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart. Those of
+        another manager's nodegroup of the same name are not; `Manager.logs` has them.
         """
-        return self.host.manager.log_server.query(limit, **{"process": self.name, **wanted})
+        logs = self.host.manager.log_server
+        return logs.query(limit, pids=frozenset(self._pids), **{**wanted, "process": self.name})
 
     @property
     def post_mortem(self) -> PostMortem | None:

@@ -123,6 +123,11 @@ class HostHandle:
         return f"<host {self.name} at {self.endpoint}: {state}, {len(alive)} nodegroups>"
 
     @property
+    def log_place(self) -> str:
+        """Whose records are of this host, as ``source=`` of `Manager.logs` takes it."""
+        return f"{self.name}/"
+
+    @property
     def clock(self) -> ClockOffset:
         """How the host's clock stands to the manager's now: offset, drift, uncertainty.
 

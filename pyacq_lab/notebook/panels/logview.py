@@ -14,11 +14,11 @@ import msgspec
 import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
-from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label, shown
 from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.logtext import format_origin, format_record, format_time, label, shown
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.logselection import LogSelection
 from pyacq_lab.viewing.theme import THEME_CSS, record_tone

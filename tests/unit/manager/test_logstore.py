@@ -10,6 +10,8 @@ from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 
+NOON = 1_700_000_000_000_000_000
+
 
 def records(start, stop):
     return [LogRecord(time_ns=i, seq=i, message=f"number {i}") for i in range(start, stop)]
@@ -52,7 +54,7 @@ def test_the_newest_that_match_come_oldest_first():
 
 def test_every_condition_must_be_fulfilled():
     record = LogRecord(
-        time_ns=1000,
+        time_ns=NOON,
         host="Rig",
         process="cam",
         node="view",
@@ -60,8 +62,8 @@ def test_every_condition_must_be_fulfilled():
         message="Hot",
         thread="T1",
     )
-    fits = {"level": "warning", "source": "rig/C", "node": "VIEW", "since": 1000, "contains": "hot"}
-    misses = {"level": logging.ERROR, "source": "x", "node": "x", "since": 1001, "contains": "cold"}
+    fits = {"level": "warning", "source": "rig/C", "node": "VIEW", "since": NOON, "contains": "hot"}
+    misses = {"level": logging.ERROR, "source": "x", "node": "x", "since": NOON + 1, "contains": "cold"}
 
     assert LogFilter.of(**fits).matches(record)
     for name, value in misses.items():
