@@ -186,7 +186,12 @@ class Manager:
                 self._local = None  # also where the next one does not start
             self._local = LocalHost()
             self._local_handle = self.add_host(self._local.endpoint, self._local.key)
+            self._local_handle.is_own = True
             return self._local_handle
+
+    def standing_host(self, host: HostHandle) -> HostHandle:
+        """Give the host, or where it was the manager's own and has ended, the one that takes its place."""
+        return self.default_host if host.is_own else host
 
     # --- nodegroups
 

@@ -103,7 +103,7 @@ def test_times_are_given_as_people_think_of_them():
         ({"level": 3.5}, "level=3.5: wanted the lowest level"),
         ({"level": ["ERROR"]}, "WARNING"),
         ({"level": True}, "level=True"),
-        ({"source": 5}, "handle of a nodegroup or host"),
+        ({"source": 5}, "nodegroup's or host's handle"),
         ({"contains": 5}, "contains=5: wanted text"),
         ({"pid": "5"}, "pid='5'"),
         ({"levle": "ERROR"}, "levle: records are found by level, source"),
