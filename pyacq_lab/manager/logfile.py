@@ -42,14 +42,21 @@ class LogFile:
         self._size = self._file.tell()
 
     def write(self, records: Sequence[LogRecord]) -> None:
-        """Append records. Raises OSError where the disk does not take them."""
-        data = memoryview(encode_lines(records))
-        while data:  # an unbuffered write may take only a part
-            written = self._file.write(data)
-            self._size += written
-            data = data[written:]
+        """Append records. Raises OSError where the disk does not take them all; then the file has none."""
+        if self._file.closed:  # the next one could not be begun
+            self._file = _open(self.path, "ab")
+            self._size = self._file.tell()
         if self._size >= self._max_bytes:
             self._rotate()
+        data = memoryview(encode_lines(records))
+        size = len(data)
+        try:
+            while data:  # an unbuffered write may take only a part
+                data = data[self._file.write(data) :]
+        except OSError:
+            os.ftruncate(self._file.fileno(), self._size)  # part of a line is none
+            raise
+        self._size += size
 
     def close(self) -> None:
         """Close the file. Idempotent."""

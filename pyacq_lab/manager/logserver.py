@@ -68,6 +68,7 @@ class LogServer:
         watermark: float = 0.15,
     ) -> None:
         self.store = LogStore() if store is None else store
+        self.store.report = self._news_of_disk
         self.origin = origin
         self._clock = clock
         self._merger = LogMerger(int(watermark * 1e9))
@@ -195,6 +196,9 @@ class LogServer:
 
     def _complain(self, source: str, message: str) -> None:
         self.say(f"{source}: {message}", level=logging.WARNING, logger="pyacq_lab.logs")
+
+    def _news_of_disk(self, message: str, *, level: int) -> None:
+        self.say(message, level=level, logger="pyacq_lab.logs")
 
     def _ring(self) -> None:
         if self._asleep:
