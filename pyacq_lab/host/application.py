@@ -9,6 +9,7 @@ from typing import Any
 from pyacq_lab.host.groups import Groups
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.wire.journal import Journal
+from pyacq_lab.wire.logcodec import LogOrigin, encode_hole
 
 BATCH = 500
 """Log records that are told together at most."""
@@ -102,6 +103,21 @@ class Application:
         """Log records that it has not said to have heard."""
         self._tell_records()
         return [r for event in self.journal.after(self.received, "log") for r in event.value]
+
+    def holes(self) -> list[bytes]:
+        """Count records that may be missing before `unheard_records`.
+
+        Where some had to make room nobody knows which of them it had heard: all before the first are counted.
+        """
+        if self.journal.dropped("log") <= self.received:
+            return []
+        firsts: dict[LogOrigin, LogRecord] = {}
+        for record in self.unheard_records():
+            origin = LogOrigin(
+                host=record.host, process=record.process, pid=record.pid, channel=record.channel
+            )
+            firsts.setdefault(origin, record)
+        return [encode_hole(0, origin, r.seq, r.time_ns) for origin, r in firsts.items() if r.seq]
 
     def hear(self, heard: int) -> None:
         """Note that it has heard all up to event ``heard``."""

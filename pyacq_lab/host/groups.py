@@ -45,6 +45,7 @@ class Group:
     ending: Ending | None = None
     post_mortem: PostMortem | None = None
     lines: int = 0
+    why: str = ""
 
     def status(self, measure: bool = True) -> GroupStatus:
         """Snapshot of the process; to ``measure`` what its tree uses takes some milliseconds."""
@@ -56,7 +57,7 @@ class Group:
             state=self.state,
             started_ns=self.started_ns,
             usage=process.usage() if process is not None and alive else GroupStatus(name="").usage,
-            ending="" if self.ending is None else self.ending.description,
+            ending="" if self.post_mortem is None else self.post_mortem.description,
         )
 
 
@@ -177,7 +178,7 @@ class Groups:
         """Process of a nodegroup. Raises UnknownName, or LifecycleError where it has none (any more)."""
         group = self.find(name)
         if group.process is None or group.ending is not None:
-            ending = "is only starting" if group.ending is None else f"has {group.ending.description}"
+            ending = "is only starting" if group.ending is None else f"has ended: {group.ending.description}"
             raise LifecycleError(f"nodegroup {name!r} of host {self._host!r} {ending}")
         return group.process
 
@@ -186,10 +187,19 @@ class Groups:
         self.running(name)
         return await asyncio.shield(self.find(name).spawned)
 
-    async def close(self, grace: float = 3.0) -> None:
-        """End all nodegroups."""
+    @property
+    def living(self) -> list[str]:
+        """Names of those that have not ended."""
+        return [name for name, group in self._groups.items() if group.ending is None]
+
+    async def close(self, grace: float = 3.0, why: str = "") -> None:
+        """End all nodegroups; ``why`` says what for, where their manager has not asked for it."""
         self._closed = True
-        names = [n for n, g in self._groups.items() if g.ending is None]
+        names = self.living
+        for name in names if why else []:
+            group = self._groups[name]
+            group.why = why
+            self._tell(group, logging.ERROR, f"nodegroup {name} ends, because {why}")
         await asyncio.gather(*(self.stop(n, grace) for n in names))
 
     def unheard(self) -> Iterator[bytes]:
@@ -224,10 +234,10 @@ class Groups:
             name=group.name,
             pid=0 if group.process is None else group.process.pid,
             time_ns=self._clock.now_ns(),
-            description=ending.description,
+            description=f"ended, because {group.why}" if group.why else ending.description,
             exit_code=ending.exit_code,
             signal=ending.signal,
-            expected=ending.expected,
+            expected=ending.expected and not group.why,
             output=ending.output,
         )
         self._notify("post_mortem", group.post_mortem)

@@ -184,7 +184,8 @@ class HostServer:
     async def close(self) -> None:
         """End all nodegroups and stop listening."""
         await asyncio.gather(
-            *(self._dismiss(a, 3.0) for a in list(self._applications.values())), *self._dismissals
+            *(self._dismiss(a, 3.0, "its host was told to end") for a in list(self._applications.values())),
+            *self._dismissals,
         )
         self._backlog.close()
         self._server.close()
@@ -278,6 +279,8 @@ class HostServer:
                 f"host {self.name!r} runs pyacq_lab {__version__} (protocol {PROTOCOL}), the manager "
                 f"{message.version} (protocol {message.protocol}): install the same version on both"
             )
+        if self._closing.is_set():
+            raise LifecycleError(f"host {self.name!r} is ending")
         application = self._applications.get(message.application)
         resumed = application is not None
         if application is None:
@@ -316,7 +319,9 @@ class HostServer:
         return application
 
     def _application_of(self, peer: Peer) -> Application:
-        for application in self._applications.values():
+        # Where the host itself ends, those that it takes leave of are still told all of it.
+        leaving = self._leaving if self._closing.is_set() else []
+        for application in (*self._applications.values(), *leaving):
             if application.routing_id == peer.routing_id and application.key == peer.key:
                 return application
         raise LifecycleError(f"host {self.name!r} does not know this manager: say Hello first")
@@ -335,29 +340,38 @@ class HostServer:
         given_up = {a: why for a in self._applications.values() if (why := a.look(time.monotonic()))}
         for application, why in given_up.items():
             with concerning(application.id):
-                log.warning("manager %s %s: its nodegroups on this host end", application.id, why)
+                log.warning(
+                    "manager %s %s: its nodegroups on this host end: %s",
+                    application.id,
+                    why,
+                    ", ".join(application.groups.living) or "there are none",
+                )
             application.give_up(why)
             self._given_up[application.id] = why
             while len(self._given_up) > _REMEMBERED:
                 self._given_up.popitem(last=False)
-            dismissal = asyncio.create_task(self._dismiss(application, DISMISS_GRACE))
+            dismissal = asyncio.create_task(self._dismiss(application, DISMISS_GRACE, f"its manager {why}"))
             self._dismissals.add(dismissal)
             dismissal.add_done_callback(self._dismissals.discard)
 
-    async def _dismiss(self, application: Application, grace: float) -> None:
-        """End a manager's nodegroups; what it has not heard is kept for the next one of its key."""
+    async def _dismiss(self, application: Application, grace: float, why: str = "") -> None:
+        """End a manager's nodegroups; what it has not heard is kept for the next one of its key.
+
+        Where they end for another reason than that it asked for it, ``why`` says so.
+        """
         if self._applications.pop(application.id, None) is None:
             return
         self._leaving.append(application)  # what is said of it meanwhile belongs to it
         try:
             with concerning(application.id):
-                await application.groups.close(grace)
+                await application.groups.close(grace, why)
                 for message in application.groups.unheard():
                     self._backlog.keep(application.key, [message])
                     await asyncio.sleep(0)  # there may be much of it, and others are served meanwhile
             await asyncio.sleep(0)  # what was logged last is told in the loop's next pass
         finally:
             self._leaving.remove(application)
+        self._backlog.keep(application.key, application.holes())
         self._backlog.keep_records(application.key, application.unheard_records())
         for other in self._applications.values():
             if other.key == application.key:

@@ -10,6 +10,9 @@ from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
 
+_OTHERS = frozenset({"host", "manager", "notebook"})
+"""Processes that are no nodegroups and have these names in the log."""
+
 
 def group(there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[int]) -> str:
     """Name for a new nodegroup; a dead one gives its name up.
@@ -17,10 +20,15 @@ def group(there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[
     Raises
     ------
     ConfigurationError
-        It is no name, or a living nodegroup has it.
+        It is no name, or stands for something else, or a living nodegroup has it.
     """
     if name is not None:
         check_name(name, "nodegroup")
+        if name in _OTHERS:
+            raise ConfigurationError(
+                f"name of a nodegroup: {name!r} came, which stands for another process in the log: "
+                "choose another name"
+            )
     groups = {group.name: group for group in there}
     if name in groups and not groups[name].alive:
         dead = groups.pop(name)

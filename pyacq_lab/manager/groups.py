@@ -21,6 +21,7 @@ from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.loglevels import check_level, check_logger_name
+from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
 from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
@@ -73,6 +74,7 @@ class NodeGroupHandle:
         self._request = request
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._log_levels: dict[str, SetLogLevel] = {}
+        self._pids: set[int] = set()
         self._at_work: set[KernelClient] = set()
         self._connection_file: ConnectionFile | None = None
         self._file_lock = threading.Lock()
@@ -81,6 +83,7 @@ class NodeGroupHandle:
     def _set_up(self, spawned: Spawned) -> None:
         host, reactor, application_keys = self.host, self.reactor, self.application_keys
         self.pid = spawned.pid
+        self._pids.add(spawned.pid)
         self.ending = ""
         self._post_mortem: PostMortem | None = None
         self._last_words: LastWordsHeard | None = None
@@ -102,6 +105,11 @@ class NodeGroupHandle:
     def where(self) -> str:
         """Its place, as ``host/nodegroup``."""
         return f"{self.host.name}/{self.name}"
+
+    @property
+    def log_place(self) -> str:
+        """Whose records are its own, as ``source=`` of `Manager.logs` takes it."""
+        return self.where
 
     @property
     def alive(self) -> bool:
@@ -340,16 +348,20 @@ class NodeGroupHandle:
         """Send a signal to its process, and to no other of its tree."""
         self.host.client.call(SignalGroup(self.name, signum))
 
-    def logs(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
+    def logs(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> LogRecords:
         """Find what this process said, also after its end; keywords as in `Manager.logs`.
 
-        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart.
+        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart. Those of
+        another manager's nodegroup of the same name are not; `Manager.logs` has them.
         """
-        return self.host.manager.log_server.query(limit, **{"process": self.name, **wanted})
+        logs = self.host.manager.log_server
+        return logs.query(limit, pids=frozenset(self._pids), **{**wanted, "process": self.name})
 
     @property
     def post_mortem(self) -> PostMortem | None:
-        """How its process ended, with its last words; None while it runs, or where its host is gone, too.
+        """How its process ended, with its last words; None while it runs.
+
+        Where its host is gone, too, it says so; how the process itself ended is not known then.
 
         The last words are what it printed, then what it wrote by descriptor. What it logged as well is
         found by `logs`.
@@ -368,21 +380,34 @@ class NodeGroupHandle:
     def restart(self, grace: float = 5.0) -> None:
         """Start its process again, with the same name, interpreter, folder, environment and node types.
 
-        Where it still runs, it is closed first. Its nodes are gone with the old process, and their
+        Where it still runs, it is closed first. Where the manager's own host has ended, it is started on the
+        one that takes its place. Its nodes are gone with the old process, and their
         handles refuse all calls: make and connect nodes anew.
 
         Raises
         ------
         LifecycleError
-            It was not started by this manager, so that its configuration is not known here.
+            It was not started by this manager, so that its configuration is not known here; or another
+            nodegroup has its name by now.
         ProcessDied
             The new process ended before it was ready; the message holds its last words.
         """
         if self._request is None:
             raise LifecycleError(f"{self.where} was started by somebody else: start a new nodegroup")
+        manager = self.host.manager
+        if any(g.alive and g.name == self.name and g is not self for g in manager.list_nodegroups()):
+            raise LifecycleError(
+                f"another nodegroup has the name {self.name!r} by now: close that, or start a new one by "
+                "another name"
+            )
         lost = list(self._nodes)
-        self.close(grace)
+        host = manager.standing_host(self.host)
+        if host is self.host:
+            self.close(grace)
+        else:
+            self.mark_gone(f"ended with its host {self.host.name}, which is gone")
         self.host.forget(self)
+        self.host, self.log_source = host, f"{host.name}/{self.name}"
         self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8))
         self._set_up(self.host.spawn(self._request))
         self.host.adopt(self)
@@ -416,6 +441,31 @@ class NodeGroupHandle:
         for client in list(self._at_work):
             client.tell_died(f"{self.where} has ended: {ending}")
         self._remove_connection_file()
+
+    def mark_gone(self, why: str) -> None:
+        """Note that its process is gone and its host cannot tell: the log says so under its name; any thread.
+
+        Does nothing where its end is known.
+        """
+        manager, host = self.host.manager, self.host
+        now_ns = manager.clock.now_ns() + host.clock.offset_ns
+        with self._file_lock:
+            if self.ending or self._post_mortem is not None:
+                return
+            self._post_mortem = PostMortem(name=self.name, pid=self.pid, time_ns=now_ns, description=why)
+        manager.log_server.add(
+            LogRecord(
+                time_ns=now_ns,
+                host=host.name,
+                process=self.name,
+                pid=self.pid,
+                channel="manager",
+                logger="pyacq_lab.manager",
+                level=logging.CRITICAL,
+                message=f"nodegroup {self.name} {why}",
+            )
+        )
+        self.mark_ended(why)
 
     def _hear_last_words(self) -> LastWordsHeard:
         client, logs = self.host.client, self.host.manager.log_server

@@ -84,6 +84,8 @@ class HostHandle:
         Its control connection.
     welcome : Welcome
         What it said of itself: versions, operating system, packages.
+    is_own : bool
+        Whether it is the manager's own, which lives and dies with it.
     """
 
     def __init__(self, manager: Manager, endpoint: str, public_key: str, token: str | None = None) -> None:
@@ -91,6 +93,7 @@ class HostHandle:
         self.endpoint = endpoint
         self.public_key = public_key
         self.groups: dict[str, NodeGroupHandle] = {}
+        self.is_own = False
         self._leaving = threading.Event()
         self._looking = False
         self._lock = threading.Lock()
@@ -121,6 +124,11 @@ class HostHandle:
         )
         alive = [group for group in list(self.groups.values()) if group.alive]
         return f"<host {self.name} at {self.endpoint}: {state}, {len(alive)} nodegroups>"
+
+    @property
+    def log_place(self) -> str:
+        """Whose records are of this host, as ``source=`` of `Manager.logs` takes it."""
+        return f"{self.name}/"
 
     @property
     def clock(self) -> ClockOffset:
@@ -225,9 +233,10 @@ class HostHandle:
                 log.warning("host %s could not be told goodbye: %s", self.name, error)
         groups = list(self.groups.values())
         for group in groups:
-            group.mark_ended(
-                group.ending or ("its host was disconnected" if was_there else "its host is gone")
-            )
+            if was_there:
+                group.mark_ended(group.ending or "its host was disconnected")
+            else:
+                group.mark_gone(f"ended with its host {self.name}, which is gone")
         self.forget(*groups)
         self.client.close()
         self.manager.log_server.end(self.name, "host", self.welcome.pid)
@@ -412,7 +421,7 @@ class HostHandle:
                     continue
                 for group in alive:
                     if not group.client.connected and refuses(group.client.endpoint, 1.0):
-                        group.mark_ended(f"ended with its host {self.name}, which is gone")
+                        group.mark_gone(f"ended with its host {self.name}, which is gone")
         finally:
             self._looking = False
 
@@ -453,7 +462,7 @@ class HostHandle:
         if gone:
             log.error("%s; ended with it: %s", why, ", ".join(group.where for group in gone))
         for group in gone:
-            group.mark_ended(f"ended, because {why}")
+            group.mark_gone(f"ended, because {why}")
 
     def get_nodegroup(self, name: str) -> NodeGroupHandle:
         """Handle of a nodegroup of this host. Raises UnknownName."""

@@ -8,6 +8,8 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.transport.rpc import RpcClient
@@ -66,7 +68,10 @@ class BacklogHeard:
     def _answered(self, answer: Future[Any]) -> None:
         try:
             since, messages = answer.result()
-            batches = [decode_batch(message, self._name, self._own_name) for message in messages]
+            batches = [
+                [replace(r, late=True) for r in decode_batch(message, self._name, self._own_name)]
+                for message in messages
+            ]
         except (PyacqError, CancelledError) as error:
             self._end(error)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import FileIO
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import msgspec
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.logs import LogRecord
+
+_encoder = msgspec.json.Encoder()
 
 
 class LogFile:
@@ -36,19 +38,25 @@ class LogFile:
         self._max_bytes = max_bytes
         self._n_files = n_files
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._encoder = msgspec.json.Encoder()
         self._file = _open(path, "ab")
         self._size = self._file.tell()
 
     def write(self, records: Sequence[LogRecord]) -> None:
-        """Append records. Raises OSError where the disk does not take them."""
-        data = memoryview(self._encoder.encode_lines(records))
-        while data:  # an unbuffered write may take only a part
-            written = self._file.write(data)
-            self._size += written
-            data = data[written:]
+        """Append records. Raises OSError where the disk does not take them all; then the file has none."""
+        if self._file.closed:  # the next one could not be begun
+            self._file = _open(self.path, "ab")
+            self._size = self._file.tell()
         if self._size >= self._max_bytes:
             self._rotate()
+        data = memoryview(encode_lines(records))
+        size = len(data)
+        try:
+            while data:  # an unbuffered write may take only a part
+                data = data[self._file.write(data) :]
+        except OSError:
+            os.ftruncate(self._file.fileno(), self._size)  # part of a line is none
+            raise
+        self._size += size
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -65,6 +73,12 @@ class LogFile:
 
     def _numbered(self, i: int) -> Path:
         return self.path.with_suffix(f".{i}{self.path.suffix}") if i else self.path
+
+
+def encode_lines(records: Iterable[LogRecord]) -> bytes:
+    """Records as JSON lines: all fields, and ``corrected_ns`` before them."""
+    encode = _encoder.encode
+    return b"".join(b'{"corrected_ns":%d,%b\n' % (r.corrected_ns, encode(r)[1:]) for r in records)
 
 
 def _open(path: Path, mode: str) -> FileIO:

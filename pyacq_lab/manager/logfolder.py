@@ -48,7 +48,10 @@ def open_log_store(root: Path | None = None) -> LogStore:
         folder = _make_folder(root)
         file = LogFile(folder / "log.jsonl")
     except OSError as error:
-        return LogStore(disk_error=f"{error.strerror or error}: {error.filename or root}")
+        return LogStore(
+            disk_error=f"{error.strerror or error}: {error.filename or root}: make it a folder that can be "
+            "written, with room in it; the next manager begins to write there"
+        )
     remove_old_logs(root)
     return LogStore(file)
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from queue import SimpleQueue
 from traceback import format_exception
 from typing import TextIO, Unpack
@@ -28,6 +29,8 @@ from pyacq_lab.transport.logs import LogOrigin, Said, make_words
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.wire.logcodec import as_record
 from pyacq_lab.wire.logmerge import LogMerger
+
+_NOBODY = -1  # no process has this id
 
 _TICK_S = 0.05  # between two looks while records are on their way: they are handled by the batch
 
@@ -65,6 +68,7 @@ class LogServer:
         watermark: float = 0.15,
     ) -> None:
         self.store = LogStore() if store is None else store
+        self.store.report = self._news_of_disk
         self.origin = origin
         self._clock = clock
         self._merger = LogMerger(int(watermark * 1e9))
@@ -140,17 +144,29 @@ class LogServer:
             self.capture = LogCapture(self)
             self.capture.install()
 
-    def query(self, limit: int | None = 1000, **wanted: Unpack[Wanted]) -> LogRecords:
+    def query(
+        self, limit: int | None = None, *, pids: frozenset[int] = frozenset(), **wanted: Unpack[Wanted]
+    ) -> LogRecords:
         """Newest records in memory that match, oldest of them first; see `Manager.logs`.
+
+        Where ``pids`` are given, only records of processes with these ids.
 
         Raises
         ------
         ConfigurationError
             No level has this name, or a time or the limit is none.
         """
-        if limit is not None and limit < 0:
-            raise ConfigurationError(f"limit={limit}: wanted how many records at most, or None for all")
-        return LogRecords(self.store.newest(LogFilter.of(self._clock.now_ns(), **wanted), limit))
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"limit={limit!r}: wanted how many records at most, or None for all")
+        condition = LogFilter.of(self._clock.now_ns(), **wanted)
+        if pids:
+            both = condition.pids & pids if condition.pids else pids
+            condition = replace(condition, pids=both or frozenset((_NOBODY,)))
+        found = self.store.newest(condition)
+        earlier = 0 if limit is None else max(0, len(found) - limit)
+        oldest = self.store.read(self.store.start, self.store.start + 1)
+        reaches = any(condition.since_ns > 0 and r.corrected_ns <= condition.since_ns for r in oldest)
+        return LogRecords(found[earlier:], earlier=earlier, forgotten=0 if reaches else self.store.start)
 
     def subscribe(self, callback: Subscriber, interval: float = 0.1) -> Callable[[], None]:
         """Be told of new records by the server's thread, as `LogSubscribers.subscribe`.
@@ -180,6 +196,9 @@ class LogServer:
 
     def _complain(self, source: str, message: str) -> None:
         self.say(f"{source}: {message}", level=logging.WARNING, logger="pyacq_lab.logs")
+
+    def _news_of_disk(self, message: str, *, level: int) -> None:
+        self.say(message, level=level, logger="pyacq_lab.logs")
 
     def _ring(self) -> None:
         if self._asleep:

@@ -186,7 +186,12 @@ class Manager:
                 self._local = None  # also where the next one does not start
             self._local = LocalHost()
             self._local_handle = self.add_host(self._local.endpoint, self._local.key)
+            self._local_handle.is_own = True
             return self._local_handle
+
+    def standing_host(self, host: HostHandle) -> HostHandle:
+        """Give the host, or where it was the manager's own and has ended, the one that takes its place."""
+        return self.default_host if host.is_own else host
 
     # --- nodegroups
 
@@ -329,30 +334,34 @@ class Manager:
     def logs(
         self,
         *,
-        level: int | str = 0,
-        source: str = "",
+        level: int | str | None = None,
+        source: str | NodeGroupHandle | HostHandle = "",
         node: str = "",
         logger: str = "",
         contains: str = "",
+        pid: int | None = None,
         since: When | None = None,
         until: When | None = None,
-        limit: int | None = 1000,
+        limit: int | None = None,
     ) -> LogRecords:
-        """Find what was said: the newest records in memory that match, oldest of them first.
+        """Find what was said: all records in memory that match, oldest first.
 
         Parameters
         ----------
-        level : int or str
-            Lowest level, by number or name.
+        level : int or str, optional
+            Lowest level, by number or name; all unless given.
         source, node, logger : str
             Part of ``host/process``, of the node's and of the logger's name, in any case of letters.
+            ``source`` takes the handle of a nodegroup or host, too.
         contains : str
-            Part of the message, the traceback, the logger's or the thread's name.
+            Part of the message, the traceback, the logger's or the thread's name, or of an extra field.
+        pid : int, optional
+            Process id.
         since, until : datetime, timedelta or int, optional
             Earliest and latest time: a `datetime` (local time unless it says), a `timedelta` for so long
             ago, or ns since 1970 UTC.
         limit : int, optional
-            How many at most; None for all.
+            How many at most, the newest; all unless given. How many earlier ones match, the list says.
 
         Returns
         -------
@@ -362,11 +371,11 @@ class Manager:
         Raises
         ------
         ConfigurationError
-            No level has this name, or a time is none.
+            No level has this name, or something else is not as above.
         """
         return self.log_server.query(
             limit, level=level, source=source, node=node, logger=logger,
-            contains=contains, since=since, until=until,
+            contains=contains, since=since, until=until, pid=pid,
         )  # fmt: skip
 
     def print_logs(self, stream: TextIO) -> Callable[[], None]:

@@ -114,7 +114,8 @@ class PortsProxy(HandleProxy, Mapping[str, Any]):
 
 def found_there(target: Target, wanted: dict[str, Any]) -> LogRecords:
     """Ask the manager's process, or a handle in it, for log records; they travel as a list."""
-    return LogRecords(target.call("logs", **wanted))
+    records, earlier, forgotten = target.call("logs", **wanted)
+    return LogRecords(records, earlier=earlier, forgotten=forgotten)
 
 
 def make_handle(

@@ -96,8 +96,8 @@ class ManagerServer(ObjectServer):
         return self.named(value) or self.exports.reference(value, routing_id, _place_of(value))
 
     def plain(self, value: Any) -> Any:
-        """Records that were found travel as a list of records."""
-        return list(value) if isinstance(value, LogRecords) else value
+        """Records that were found travel as a list of records, with what is missing; see `found_there`."""
+        return (list(value), value.earlier, value.forgotten) if isinstance(value, LogRecords) else value
 
     def must_stay(self, value: Any) -> bool:
         """Ports are a mapping, but of what is there when they are looked at."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from pyacq_lab.model.logtext import format_record
+
 Plain = str | int | float | bool | None
 """What a field of `LogRecord.extra` holds."""
 
@@ -19,7 +21,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes
     ----------
     time_ns : int
-        When, ns since 1970 UTC by the sending host's clock.
+        When, ns since 1970 UTC by the sending host's clock; see `corrected_ns`.
     mono_ns : int
         The same instant by the monotonic clock of the sending machine, ns; 0 where it is not known.
     seq : int
@@ -44,12 +46,14 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         What a `logging` call said with ``extra=``: plain values, anything else as its ``repr``.
     channel : str
         ``process`` for what a process sent itself, ``host`` for what its host sent in its place,
-        ``unheard`` for what a host said while no manager was there.
+        ``unheard`` for what a host said while no manager was there, ``manager`` for what a manager found
+        out about it.
     offset_ns : int
         The sending host's clock minus the log server's, ns, as it was known when the record came.
         Set by the log server, as are the next two.
     late : bool
-        The record came after later ones had been shown: it stands out of order.
+        The record came after later ones had been shown: it stands out of order. Or a host has kept it while
+        no manager heard it.
     lost : int
         This record stands for so many that were lost here; 0 for a record that somebody said.
     """
@@ -80,7 +84,10 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def time(self) -> datetime:
-        """When it was said by the log server's clock, as a `datetime` with UTC as its zone."""
+        """When it was said by the log server's clock, as a `datetime` in UTC.
+
+        What is shown to people is local time. A table's times are UTC, because a local zone may change.
+        """
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.corrected_ns // 1000)
 
     @property
@@ -93,8 +100,16 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Name of the level, such as ``"WARNING"``."""
         return logging.getLevelName(self.level)
 
+    def __str__(self) -> str:
+        return format_record(self, date=True)
 
-_FIRST = ("time", "level_name", "host", "process", "node", "thread", "logger", "message")
+    def _repr_pretty_(
+        self, printer: Any, cycle: bool
+    ) -> None:  # what a notebook shows; `repr` has every field
+        printer.text(str(self))
+
+
+_FIRST = ("time", "level_name", "host", "process", "node", "thread", "logger", "message", "corrected_ns")
 
 LOG_COLUMNS = (*_FIRST, *(name for name in LogRecord.__struct_fields__ if name not in _FIRST))
 """Attributes of a record in the order of a table's columns: what people read first, then every field."""

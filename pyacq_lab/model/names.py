@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError
@@ -47,6 +48,7 @@ def check_name(name: Any, of: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"name of a {of}: {name!r} came; wanted printable text of 1 to 64 characters without / : or ."
+            f"name of a {of}: {reprlib.repr(name)} came; "
+            "wanted printable text of 1 to 64 characters without / : or ."
         )
     return name

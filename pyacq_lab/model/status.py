@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+from typing import Any
+
 import msgspec
 
 from pyacq_lab.model.ledger import PortStatus
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.logtext import shown
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +118,28 @@ class PostMortem(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         last = "\n".join(f"  {line}" for line in self.output) or "  (it wrote nothing)"
-        return f"nodegroup {self.name} (pid {self.pid}) {self.description}; its last words:\n{last}"
+        return (
+            f"nodegroup {self.name} (pid {self.pid}) {self.description}; its last words:\n{last}\n"
+            f"all that it said: {self.way_to_log}"
+        )
+
+    @property
+    def way_to_log(self) -> str:
+        """What finds the lines of the log that belong to it."""
+        return f"manager.logs(pid={self.pid}); manager.log_view(process={self.name!r})"
+
+    # What a notebook shows; `repr` has every field.
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        lines = "\n".join(self.output) or "(it wrote nothing)"
+        return (
+            f"<div><b>nodegroup {escape(self.name)}</b> (pid {self.pid}): {escape(self.description)}"
+            f"<details open><summary>its last words</summary>"
+            f'<pre style="max-height:20em;overflow:auto">{escape(shown(lines))}</pre></details>'
+            f"all that it said: <code>{escape(self.way_to_log)}</code></div>"
+        )
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):

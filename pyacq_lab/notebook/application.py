@@ -24,9 +24,6 @@ Logs = Literal["auto", "show", "print", "off"]
 _lock = threading.Lock()
 _current: NotebookManager | NotebookManagerProxy | None = None
 
-_TAIL = {"n_records": 12, "traceback_lines": 4, "max_height": "16em"}
-"""What is shown below the cell that makes the manager."""
-
 
 class _Shown:
     """What a notebook shows of a manager, wherever that lives."""
@@ -47,17 +44,82 @@ class _Shown:
         actions = {"Stop all": self.emergency_stop}
         return self._closed_with_me(ManagerPanel(self, actions=actions, open_log=self._open_log))
 
-    def log_view(self, **options: Any) -> LogView:
-        """Live view of everything that every process says, in order; see `LogView` for the options."""
+    def log_view(
+        self,
+        *,
+        level: int | str = 0,
+        source: str = "",
+        contains: str = "",
+        process: str = "",
+        height: int = 320,
+    ) -> LogView:
+        """Live view of everything that every process says, in order.
+
+        Parameters
+        ----------
+        level : int or str
+            Lowest level shown, by number or name.
+        source, contains : str
+            Part of ``host/process`` and of the text of the records shown.
+        process : str
+            Whole name of the only process shown; all of them unless given.
+        height : int
+            Height of the list, CSS pixels.
+
+        Raises
+        ------
+        ConfigurationError
+            No level has this name.
+        """
         from pyacq_lab.notebook.panels import LogView
 
-        return self._closed_with_me(LogView(self._log, **options))
+        view = LogView(
+            self._log, level=level, source=source, contains=contains, process=process, height=height
+        )
+        return self._closed_with_me(view)
 
-    def log_output(self, **options: Any) -> LogOutput:
-        """Plain live view of the newest records that stays in the saved notebook; see `LogOutput`."""
+    def log_output(
+        self,
+        *,
+        level: int | str = 0,
+        source: str = "",
+        contains: str = "",
+        n_records: int = 50,
+        traceback_lines: int = 30,
+        max_height: str = "",
+    ) -> LogOutput:
+        """Plain live view of the newest records that stays in the saved notebook.
+
+        Parameters
+        ----------
+        level : int or str
+            Lowest level shown, by number or name.
+        source, contains : str
+            Part of ``host/process`` and of the text of the records shown.
+        n_records : int
+            How many are shown.
+        traceback_lines : int
+            Lines shown of a traceback that is longer: its last ones.
+        max_height : str
+            Height from which the text scrolls, such as ``"16em"``; as high as it is unless given.
+
+        Raises
+        ------
+        ConfigurationError
+            No level has this name.
+        """
         from pyacq_lab.notebook.panels import LogOutput
 
-        return self._closed_with_me(LogOutput(self._log, **options))
+        view = LogOutput(
+            self._log,
+            level=level,
+            source=source,
+            contains=contains,
+            n_records=n_records,
+            traceback_lines=traceback_lines,
+            max_height=max_height,
+        )
+        return self._closed_with_me(view)
 
     def _open_log(self, process: str) -> LogView:
         return self.log_view(process=process, height=240)
@@ -85,7 +147,7 @@ class _Shown:
             from IPython.display import display
 
             if self._tail is None or self._tail.comm is None:
-                self._tail = self.log_output(**_TAIL)
+                self._tail = self.log_output(n_records=12, traceback_lines=4, max_height="16em")
             display(self._tail)
 
     def _print_log(self, on: bool) -> None:

@@ -408,7 +408,10 @@ class RpcClient:
             # A server that answers and goes is heard first, whichever socket spoke first here.
             while self._socket.drain():
                 continue
-            self.fail(f"the connection to {self.where} at {self.endpoint} is lost")
+            self.fail(
+                f"the connection to {self.where} at {self.endpoint} is lost: it does not answer "
+                "now (it is stopped, out of reach, or has ended); should it answer again, calls go on"
+            )
             if self._on_lost is not None:
                 self._on_lost()
 

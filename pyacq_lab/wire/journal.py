@@ -26,6 +26,7 @@ class _Topic:
         self.events: deque[Kept] = deque()
         self.weights: deque[int] = deque()
         self.weight = 0
+        self.dropped = 0
 
 
 class Journal:
@@ -45,9 +46,13 @@ class Journal:
         there.weights.append(weight)
         there.weight += weight
         while there.weight > self._kept and len(there.events) > 1:
-            there.events.popleft()
+            there.dropped = there.events.popleft().seq
             there.weight -= there.weights.popleft()
         return event
+
+    def dropped(self, topic: str) -> int:
+        """Number of the newest event of a topic that had to make room; 0 where there is none."""
+        return self._topics[topic].dropped if topic in self._topics else 0
 
     def after(self, seq: int, topic: str | None = None) -> list[Kept]:
         """Events later than number ``seq``, of one topic or of all, in order."""

@@ -138,7 +138,11 @@ class LogMerger:
         return self._held[0][0] + self.watermark_ns if self._held else None
 
     def _counted(self, source: Source, heard: _Heard, records: Sequence[LogRecord]) -> list[LogRecord]:
-        """Those that are new, with a hole before each whose number does not follow on the one before."""
+        """Those that are new, with a hole before each whose number does not follow on the one before.
+
+        What a host has kept, marked as late, begins where another log server had stopped: nothing is lost
+        before it, and its own holes are among its records.
+        """
         new: list[LogRecord] = []
         for record in records:
             if record.lost and record.seq < heard.stop < record.seq + record.lost:
@@ -147,7 +151,7 @@ class LogMerger:
             lost = record.seq - heard.stop
             if lost < 0 and record.time_ns <= heard.newest_ns:
                 continue  # it has come another way already
-            if lost > 0:
+            if lost > 0 and not (record.late and heard.stop == 0):
                 new.append(_hole(record, lost, heard.stop > 0))
             elif lost < 0:
                 # A lower number later on is a new process with the old one's pid: begin again from there.

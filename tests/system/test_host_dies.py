@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from programs import SPAWN_CHILDREN, all_gone, numbers, tree
 
-from pyacq_lab.errors import ProcessDied
+from pyacq_lab.errors import LifecycleError, ProcessDied
 
 
 def said_by(group, code: str) -> str:
@@ -37,6 +37,11 @@ def test_a_killed_host_is_named_and_its_processes_end_while_others_go_on(manager
     assert "connection lost" in repr(doomed)
     until(lambda: not group.alive, 5)
     assert group.ending == "ended with its host rig, which is gone"
+    found = group.post_mortem
+    assert (found.pid, found.description, found.expected) == (group.pid, group.ending, False)
+    until(lambda: group.logs(level="CRITICAL"))
+    (record,) = group.logs(level="CRITICAL")
+    assert record.message == "nodegroup there ended with its host rig, which is gone"
     until(lambda: manager.logs(level="ERROR", contains="connection to host rig at"))
     status = manager.status()
     assert "rig" in status.unreachable
@@ -60,6 +65,13 @@ def test_a_host_that_is_told_to_end_ends_cleanly(manager, start_host, until, jup
     until(lambda: all_gone(pids), 5)
     assert not list((jupyter_home.parent / "jupyter-runtime").rglob("host-*"))
     assert "Traceback" not in host.errors()
+    until(lambda: not group.alive)
+    assert group.ending == "ended, because its host was told to end"
+    assert not group.post_mortem.expected
+    until(lambda: group.logs(level="ERROR"))
+    (record,) = group.logs(level="ERROR")
+    assert record.message == "nodegroup there ends, because its host was told to end"
+    assert not manager.logs(contains="no longer")
 
 
 def test_a_host_that_is_started_again_says_that_the_nodegroups_are_gone(manager, start_host, until) -> None:
@@ -85,6 +97,29 @@ def test_the_default_host_is_replaced_when_it_has_died(manager, until) -> None:
     until(lambda: not manager._local.alive)
     assert manager.default_host is not first.host
     assert manager.default_nodegroup.list_nodes() == []
+
+
+def test_nodegroups_of_the_default_host_start_again_on_the_one_that_replaces_it(manager, until) -> None:
+    first, second = manager.create_nodegroup("one"), manager.create_nodegroup("two")
+    manager._local.process.kill()
+    until(lambda: not manager._local.alive)
+    first.restart()
+    assert first.run("1").ok
+    assert first.host is manager.default_host
+    second.restart()  # its host has been replaced by now
+    second.run("print('heard again')")
+    until(lambda: second.logs(contains="heard again"))
+    assert [g.name for g in manager.list_nodegroups()] == ["one", "two"]
+
+
+def test_a_name_that_another_nodegroup_has_taken_is_not_taken_back(manager, until) -> None:
+    group = manager.create_nodegroup("one")
+    os.kill(group.pid, signal.SIGKILL)
+    until(lambda: not group.alive)
+    other = manager.create_nodegroup("one")
+    with pytest.raises(LifecycleError, match=r"another nodegroup has the name 'one'"):
+        group.restart()
+    assert other.run("1").ok
 
 
 def test_a_manager_that_was_silent_for_its_lease_hears_that_its_nodegroups_are_gone(

@@ -70,10 +70,14 @@ def test_the_next_manager_hears_what_the_killed_one_did_not(
     # It went on to talk until its host ended it, two seconds after its manager was gone.
     assert len(heard) > 100
     assert heard == list(range(heard[0], heard[0] + len(heard)))
-    first, *rest = [r for r in said if r.lost]
-    assert first.message.endswith("lost, or heard by another log server, before this one")
-    assert rest == []
-    assert len(manager.logs(contains="hung up without a goodbye")) == 1
+    assert all(r.late for r in said)
+    assert [r.message for r in said if r.lost] == []  # what the killed manager had heard is not lost
+    # Why it ended stands under its own name, and under the host's with the names of all.
+    (mine,) = manager.logs(source="rig/daq", contains="hung up without a goodbye")
+    assert mine.message == "nodegroup daq ends, because its manager hung up without a goodbye"
+    assert mine.level_name == "ERROR"
+    (hosts,) = manager.logs(source="rig/host", contains="hung up without a goodbye")
+    assert hosts.message.endswith("its nodegroups on this host end: daq")
     n = len(manager.logs(limit=None, source="rig"))
     manager.close()
 
@@ -82,6 +86,24 @@ def test_the_next_manager_hears_what_the_killed_one_did_not(
     until(lambda: third.logs(contains="here"))
     assert third.logs(source="rig/daq") == []
     assert n > 100
+
+
+def test_words_of_another_managers_nodegroup_are_not_those_of_a_living_one_of_its_name(
+    start_host, start_script, make_manager, until
+) -> None:
+    host = start_host("tcp://127.0.0.1:0", "--name", "rig")
+    manager = make_manager()
+    mine = manager.add_host(host.endpoint).create_nodegroup("daq")
+    mine.run("print('my own word')")
+    script = start_script(NOTEBOOK, host.endpoint)
+    pid = int(script.line())
+    kill_its_manager(script, until, pid)
+    until(lambda: manager.logs(pid=pid, contains="turn "), 20)
+    until(lambda: mine.logs(contains="my own word"))
+    assert {r.pid for r in mine.logs()} == {mine.pid}
+    assert mine.logs(pid=pid) == []
+    assert {r.pid for r in manager.logs(source=mine)} == {mine.pid, pid}
+    assert sum(r.lost for r in manager.logs()) == 0
 
 
 def test_a_nodegroup_that_is_killed_while_nobody_listens_is_heard_to_its_last_word(

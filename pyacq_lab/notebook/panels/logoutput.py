@@ -10,9 +10,9 @@ import ipywidgets
 from msgspec.structs import replace
 
 from pyacq_lab.manager.logfilter import LogFilter
-from pyacq_lab.manager.logformat import bounded, format_record
 from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.logtext import bounded, format_record
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 
 _KEEP_S = 30.0  # between two renewals of what a saved notebook holds: a page draws the view anew each time

@@ -327,7 +327,9 @@ function render({ model, el }) {
   contains.addEventListener("input", () => changeFilter("contains", contains.value));
   save.addEventListener("change", () => {
     tell("exporting …", "info");
-    hoping(() => model.send({ type: "export", suffix: save.value }));
+    // With the filters as they stand here: one that was typed just now may not be in the kernel yet.
+    const filters = { level: Number(level.value), source: source.value, contains: contains.value };
+    hoping(() => model.send({ type: "export", suffix: save.value, filters }));
     save.value = "";
   });
   follow.addEventListener("click", () => setFollowing(!following));

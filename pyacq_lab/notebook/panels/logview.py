@@ -14,11 +14,11 @@ import msgspec
 import traitlets
 
 from pyacq_lab.manager.logfilter import LogFilter, level_number
-from pyacq_lab.manager.logformat import format_origin, format_record, format_time, label, shown
 from pyacq_lab.manager.loghtml import log_html
 from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logsource import LogSource
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.logtext import format_origin, format_record, format_time, label, shown
 from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.panels.logselection import LogSelection
 from pyacq_lab.viewing.theme import THEME_CSS, record_tone
@@ -112,7 +112,11 @@ class LogView(Keepsake, anywidget.AnyWidget):
 
     def records(self) -> LogRecords:
         """All records that the filters let through, oldest first."""
-        return LogRecords(self._server.store.newest(self._wanted()))
+        return self._found(self._wanted())
+
+    def _found(self, wanted: LogFilter) -> LogRecords:
+        store = self._server.store
+        return LogRecords(store.newest(wanted), forgotten=store.start)
 
     def export(self, path: str | Path) -> Path:
         """Write all records that the filters let through to a file; as `LogRecords.export`."""
@@ -172,11 +176,15 @@ class LogView(Keepsake, anywidget.AnyWidget):
                     self._send_rows("rows", start, min(stop, start + _ROWS_PER_ANSWER))
                 case {"type": "record", "index": int(index)}:
                     self._send_record(index)
-                case {"type": "export", "suffix": str(suffix)} if suffix in _EXPORTS:
-                    thread = threading.Thread(
-                        target=self._export, args=(suffix,), name="pyacq-log-export", daemon=True
-                    )
-                    thread.start()
+                case {
+                    "type": "export",
+                    "suffix": str(suffix),
+                    "filters": {"level": int(level), "source": str(source), "contains": str(contains)},
+                } if suffix in _EXPORTS:
+                    wanted = LogFilter.of(level=level, source=source, contains=contains, process=self.process)
+                    threading.Thread(
+                        target=self._export, args=(suffix, wanted), name="pyacq-log-export", daemon=True
+                    ).start()
                 case _:
                     pass  # a page of another version of this package may ask for other things
 
@@ -207,10 +215,10 @@ class LogView(Keepsake, anywidget.AnyWidget):
             text = format_record(record, date=True)
             self.send({"type": "record", "index": index, "fields": fields, "text": text})
 
-    def _export(self, suffix: str) -> None:
+    def _export(self, suffix: str, wanted: LogFilter) -> None:
         """Write a file into the kernel's folder: a download would exceed what a page may be sent."""
         try:
-            path = self.export(time.strftime(f"log_%Y-%m-%d_%H-%M-%S{suffix}"))
+            path = self._found(wanted).export(time.strftime(f"log_%Y-%m-%d_%H-%M-%S{suffix}"))
         except OSError as error:
             self.send({"type": "exported", "ok": False, "text": f"not exported: {error}"})
         else:

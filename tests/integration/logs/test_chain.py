@@ -1,13 +1,17 @@
 import io
 import logging
+import os
 import stat
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from pyacq_lab.errors import AuthenticationError, ConfigurationError
+from pyacq_lab.manager.logfile import LogFile
 from pyacq_lab.manager.logintake import LogIntake
 from pyacq_lab.manager.logserver import LogServer
+from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
@@ -302,7 +306,7 @@ def test_records_of_a_host_are_corrected_by_its_clock(server, until):
 
     until(lambda: len(server.query()) == 2)
     assert [(r.message, r.corrected_ns) for r in server.query()] == [("first", 10**9), ("second", 2 * 10**9)]
-    assert server.query(since=2 * 10**9)[0].message == "second"
+    assert server.query(since=datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC))[0].message == "second"
 
 
 def test_the_servers_own_records_are_right_whatever_a_host_of_its_name_is(server, until):
@@ -376,3 +380,22 @@ def test_a_name_is_taken_once_and_keys_and_endpoints_are_checked(server, keys):
     assert server.sources == ("one",)
     server.disconnect("one", "never heard", timeout=0)
     assert server.sources == ()
+
+
+def test_a_disk_that_fails_is_told_by_the_manager_itself(reactor, keys, until, tmp_path):
+    class Full(LogFile):
+        def write(self, records):
+            raise OSError(28, "No space left on device")
+
+    store = LogStore(Full(tmp_path / "log.jsonl"))
+    server = LogServer(
+        reactor, keys, SystemClock(), LogOrigin(host="lab", process="manager"), store=store, watermark=0.01
+    )
+    try:
+        server.say("the first word")
+        until(lambda: server.query(contains="No space left"))
+        (record,) = server.query(contains="No space left")
+        assert (record.source, record.pid, record.level_name) == ("lab/manager", os.getpid(), "ERROR")
+        assert record.mono_ns
+    finally:
+        server.close()

@@ -8,6 +8,8 @@ import pytest
 
 from pyacq_lab.host.application import HANG_UP_GRACE, Application
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.wire.journal import Journal
+from pyacq_lab.wire.logcodec import decode_batch
 
 LINK_TIMEOUT = 2.5
 
@@ -39,6 +41,24 @@ def test_a_manager_that_speaks_is_kept(manager) -> None:
     for now in range(100, 200):
         manager.heard = float(now)
         assert manager.look(now + 0.4) == ""
+
+
+def test_records_that_had_to_make_room_are_counted_and_those_that_were_heard_are_not(manager) -> None:
+    manager.journal = Journal(kept=3)
+
+    def say(seq: int) -> None:
+        manager.tell(LogRecord(time_ns=seq, seq=seq, host="rig", process="daq", pid=7, channel="host"))
+
+    say(0)
+    say(1)
+    manager.hear(2)
+    assert manager.holes() == []
+    for seq in range(2, 8):
+        say(seq)
+    assert [r.seq for r in manager.unheard_records()] == [5, 6, 7]
+    (message,) = manager.holes()
+    (hole,) = decode_batch(message)
+    assert (hole.seq, hole.lost, hole.pid, hole.channel) == (0, 5, 7, "host")
 
 
 def test_silence_for_the_whole_lease_is_the_end(manager) -> None:

@@ -1,5 +1,6 @@
 """Logs on disk: private, bounded, and a manager that works without them."""
 
+import logging
 import os
 import shutil
 import stat
@@ -52,7 +53,8 @@ def test_a_folder_that_cannot_be_made_leaves_a_store_in_memory(tmp_path):
 
     assert store.read(0) == records(2)
     assert store.folder is None
-    assert store.disk_error
+    assert str(tmp_path / "file") in store.disk_error
+    assert "make it a folder that can be written" in store.disk_error
 
 
 @pytest.fixture
@@ -71,19 +73,30 @@ def small_disk(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_leaves_the_records_in_memory_and_says_so_once(small_disk):
-    store = LogStore(LogFile(small_disk / "log.jsonl"))
-    said = records(2000, size=100)
-    for i in range(0, len(said), 100):
-        store.append(said[i : i + 100])
-    held = store.read(0)
-    store.close()
-    (notice,) = [r for r in held if r not in said]
-
-    assert [r for r in held if r in said] == said
-    assert "No space left" in notice.message
-    assert notice.logger == "pyacq_lab.logs"
+def test_a_full_disk_is_told_once_and_gets_everything_when_it_has_room_again(small_disk):
+    path = small_disk / "log.jsonl"
+    (small_disk / "other").write_bytes(bytes(60_000))
+    store = LogStore(LogFile(path), retry_s=0)
+    told = []
+    store.report = lambda message, *, level: told.append((level, message))
+    said = records(200, size=100)
+    for i in range(0, len(said), 20):
+        store.append(said[i : i + 20])
+    assert store.read(0) == said
+    ((level, message),) = told
+    assert level == logging.ERROR
+    assert "No space left" in message
     assert "No space left" in store.disk_error
-    on_disk = read_log_file(small_disk / "log.jsonl")
+    on_disk = read_log_file(path)
+    assert 0 < len(on_disk) < len(said)
     assert on_disk == said[: len(on_disk)]
-    assert len(on_disk) > 100
+    assert path.read_bytes().endswith(b"\n")
+
+    (small_disk / "other").unlink()
+    last = LogRecord(time_ns=9, message="there is room")
+    store.append([last])
+    store.close()
+    assert store.disk_error == ""
+    assert "go to disk again" in told[1][1]
+    assert "none is missing" in told[1][1]
+    assert read_log_file(path) == [*said, last]

@@ -2,8 +2,9 @@ import io
 import logging
 import re
 
-from pyacq_lab.manager.logformat import LogPrinter, format_record, shown
+from pyacq_lab.manager.logformat import LogPrinter
 from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.logtext import format_record, shown
 
 RECORD = LogRecord(
     time_ns=1_700_000_000_123_000_000,

@@ -10,6 +10,8 @@ from pyacq_lab.manager.logfilter import LogFilter
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.model.logs import LogRecord
 
+NOON = 1_700_000_000_000_000_000
+
 
 def records(start, stop):
     return [LogRecord(time_ns=i, seq=i, message=f"number {i}") for i in range(start, stop)]
@@ -52,7 +54,7 @@ def test_the_newest_that_match_come_oldest_first():
 
 def test_every_condition_must_be_fulfilled():
     record = LogRecord(
-        time_ns=1000,
+        time_ns=NOON,
         host="Rig",
         process="cam",
         node="view",
@@ -60,8 +62,8 @@ def test_every_condition_must_be_fulfilled():
         message="Hot",
         thread="T1",
     )
-    fits = {"level": "warning", "source": "rig/C", "node": "VIEW", "since": 1000, "contains": "hot"}
-    misses = {"level": logging.ERROR, "source": "x", "node": "x", "since": 1001, "contains": "cold"}
+    fits = {"level": "warning", "source": "rig/C", "node": "VIEW", "since": NOON, "contains": "hot"}
+    misses = {"level": logging.ERROR, "source": "x", "node": "x", "since": NOON + 1, "contains": "cold"}
 
     assert LogFilter.of(**fits).matches(record)
     for name, value in misses.items():
@@ -98,16 +100,44 @@ def test_a_file_is_gone_on_with_and_a_cut_line_is_left_out(tmp_path):
     assert read_log_file(path) == records(0, 3)
 
 
-def test_a_full_disk_is_said_and_memory_goes_on(tmp_path):
+def test_a_full_disk_is_said_once_memory_goes_on_and_what_is_gone_is_counted(tmp_path):
+    class Disk(LogFile):
+        full = True
+
+        def write(self, records):
+            if self.full:
+                raise OSError(28, "No space left on device")
+            super().write(records)
+
+    disk = Disk(tmp_path / "log.jsonl")
+    store = LogStore(disk, capacity=5, retry_s=0)
+    told = []
+    store.report = lambda message, *, level: told.append(message)
+    store.append(records(0, 2))
+    store.append(records(2, 8))
+    assert store.read(0) == records(3, 8)
+    assert len(told) == 1
+    assert "No space left" in store.disk_error
+
+    disk.full = False
+    store.append(records(8, 9))
+    store.close()
+    assert store.disk_error == ""
+    assert "4 of them had left memory" in told[1]
+    assert read_log_file(disk.path) == records(4, 9)
+
+
+def test_a_failed_disk_is_not_tried_with_each_record(tmp_path):
+    tried = []
+
     class Full(LogFile):
         def write(self, records):
+            tried.append(len(records))
             raise OSError(28, "No space left on device")
 
-    store = LogStore(Full(tmp_path / "log.jsonl"))
-    store.append(records(0, 2))
-    store.append(records(2, 3))
-
-    assert "No space left" in store.disk_error
-    messages = [r.message for r in store.read(0)]
-    assert messages[:2] + messages[3:] == ["number 0", "number 1", "number 2"]
-    assert "no longer go to disk" in messages[2]
+    store = LogStore(Full(tmp_path / "log.jsonl"), retry_s=1000)
+    for i in range(5):
+        store.append(records(i, i + 1))
+    assert tried == [1]
+    store.close()  # the last chance
+    assert tried == [1, 5]

@@ -14,6 +14,16 @@ def record(time_ns, seq, host="rig", **fields):
     return LogRecord(time_ns=time_ns, seq=seq, host=host, process="p", pid=1, **fields)
 
 
+def test_what_another_log_server_had_heard_is_no_loss():
+    merger = LogMerger()
+    merger.add(record(1, seq=50, late=True), now_ns=9)
+    merger.add(record(2, seq=53, late=True), now_ns=9)
+    merger.add(record(3, seq=7, host="live"), now_ns=9)
+    out = merger.flush()
+    assert [(r.host, r.lost) for r in out if r.lost] == [("rig", 2), ("live", 7)]
+    assert all(r.late for r in out if r.host == "rig" and not r.lost)
+
+
 @st.composite
 def sources(draw):
     """Records of several sources, each with increasing times, a clock offset and numbers that are missing."""
