@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from pyacq_lab.errors import SamplesGone
 from pyacq_lab.model.ledger import ReaderStatus
@@ -30,6 +31,7 @@ from pyacq_lab.wire.streaming import (
     Leave,
     Lost,
     Opened,
+    Outdated,
     Subscribe,
     Taken,
     encode,
@@ -117,7 +119,8 @@ class Audience:
         elif isinstance(message, AskTip):
             reader.heard = time.monotonic()
             tip = reader.cursor.tip(ring.position, ring.running, message.token)
-            self._send([routing_id, encode(tip)], True)
+            first, stop = ring.bounds()
+            self._send([routing_id, encode(replace(tip, first=first, stop=stop))], True)
 
     def _welcome_back(self, routing_id: bytes) -> None:
         """Let a reader begin again that was silent for long, but whose connection has stood."""
@@ -223,6 +226,11 @@ class Audience:
             while len(self._packed) > 4:
                 self._packed.popitem(last=False)
         return self._packed[key]
+
+    def outdate(self) -> None:
+        """Tell those that were sent samples to forget those that wait to be taken."""
+        for routing_id in self._far:
+            self._send([routing_id, encode(Outdated())], True)
 
     def send_tips(self, ring: RingWriter) -> None:
         """Tell all readers how far the producer has come, and whether it runs."""

@@ -46,7 +46,7 @@ class Cursor:
     def newest(cls, ring: StreamRing, policy: Policy, backfill: float = 0.0) -> Cursor:
         """Begin with what is written from now on, after ``backfill`` seconds of the past in whole chunks."""
         serial, position, epoch, index = ring.serial, ring.position, ring.epoch, ring.stop
-        wanted = round(backfill * ring.spec.sample_rate)
+        wanted = round(min(backfill * ring.spec.sample_rate, ring.size))
         if wanted > 0 and serial > ring.first:
             begin = max(ring.newest_before(position - wanted), ring.begin_of(ring.epoch))
             entry = ring.entry(begin) if begin < serial else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, get_args
 
-import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, StreamMismatch
+from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
@@ -18,6 +21,7 @@ from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.history import History, absolute_slice
 from pyacq_lab.transport.outputs import TransferMode
 from pyacq_lab.transport.readable import Readable, look_up
+from pyacq_lab.transport.samples import Filter, filtered
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.subscription import Subscription
 from pyacq_lab.wire.streaming import Policy
@@ -59,6 +63,10 @@ class InputStream:
         for given, known in ((policy, Policy), (transfermode, TransferMode)):
             if given not in get_args(known):
                 raise ConfigurationError(f"{given!r}: wanted one of {', '.join(map(repr, get_args(known)))}")
+        if not isinstance(backfill, int | float) or not backfill >= 0:
+            raise ConfigurationError(
+                f"backfill={backfill!r}: wanted seconds, 0 or more; inf for all there is"
+            )
         self.name = name
         self._policy: Policy = policy
         self._backfill = backfill
@@ -68,8 +76,10 @@ class InputStream:
         self._bell = bell
         self._own_bell: Doorbell | None = None
         self._subscription: Subscription | None = None
+        self._forgotten: weakref.finalize[Any, InputStream] | None = None
+        self._pid = os.getpid()
         self._closed = False
-        self._filters: list[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = []
+        self._filters: list[Filter] = []
         self._history: History | None = None
 
     def __repr__(self) -> str:
@@ -127,6 +137,8 @@ class InputStream:
         if unknown := set(wanted) - set(StreamSpec.__struct_fields__):
             known = ", ".join(StreamSpec.__struct_fields__)
             raise ConfigurationError(f"{', '.join(sorted(unknown))}: a stream is described by {known}")
+        if "dtype" in wanted:
+            StreamSpec.of(wanted["dtype"])  # refused here where it is none
         address, context = look_up(source)
         context = self._context or context
         if context is None:
@@ -145,6 +157,11 @@ class InputStream:
                 transfermode=self._transfermode,
                 wanted=wanted,
             )
+            # Of one that nobody has any more, nothing is to hold its producer back.
+            self._forgotten = weakref.finalize(
+                self, _put_away_soon, self._subscription, self._own_bell, self._lent
+            )
+            self._forgotten.atexit = False
             if wait:
                 self.wait_opened(timeout)
         except BaseException:
@@ -168,21 +185,21 @@ class InputStream:
     def _connected(self) -> Subscription:
         if self._subscription is None:
             raise LifecycleError(f"input {self.name} is not connected: call connect(output) first")
+        if os.getpid() != self._pid:
+            raise LifecycleError(
+                f"input {self.name} belongs to the process that this one was forked from: make another here"
+            )
         return self._subscription
 
     def close(self) -> None:
         """Stop reading; idempotent, any thread. Samples that were taken stay valid."""
-        if self._closed:
+        if self._closed or os.getpid() != self._pid:  # a fork has the object, but none of what it stands for
             return
         self._closed = True
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._own_bell is not None:
-            self._own_bell.ring()
-            self._own_bell.close()
-        if self._lent is not None:
-            streamcontext.give_back(self._lent)
-            self._lent = None
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        _put_away(self._subscription, self._own_bell, self._lent)
+        self._lent = None
 
     # --- what it reads
 
@@ -265,7 +282,12 @@ class InputStream:
                 return None
             subscription.wait(left)
         if self._filters or self._history is not None or physical:
-            return self._finished(item, physical)
+            try:
+                return self._finished(item, physical)
+            except BaseException:
+                if isinstance(item, Chunk):  # it does not reach the reader, and must not count as if it did
+                    subscription.inbox.miscount(len(item))
+                raise
         return item
 
     async def recv_async(self, timeout: float | None = None, **options: Any) -> Chunk | Gap | None:
@@ -322,7 +344,7 @@ class InputStream:
         if self._history is not None:
             self._history.clear()
 
-    def add_filter(self, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> None:
+    def add_filter(self, function: Filter) -> None:
         """Have each chunk's samples passed through a function as they are taken, after those added before.
 
         It is called by the thread that reads, with an array (n_samples, ...), and gives as many samples.
@@ -373,6 +395,10 @@ class InputStream:
         HostUnreachable
             The producer did not answer.
         """
+        try:
+            start, stop = operator.index(start), operator.index(stop)
+        except TypeError:
+            raise ConfigurationError(f"get_data({start!r}, {stop!r}): wanted absolute indices") from None
         spec = self.spec
         if self._history is not None:
             data = self._history.read(start, stop, epoch)
@@ -403,12 +429,7 @@ class InputStream:
     def bounds(self) -> tuple[int, int]:
         """Absolute indices of the oldest sample kept in the present epoch, and after the newest one."""
         subscription = self._connected()
-        ring = subscription.ring if self._history is None else self._history.ring
-        if ring is None:
-            stop = subscription.inbox.next_index[1]
-            return max(0, stop - self.spec.ring_size), stop
-        entry = ring.entry(ring.begin_of(ring.epoch))
-        return (ring.stop if entry is None else entry.start), ring.stop
+        return subscription.bounds() if self._history is None else self._history.ring.bounds()
 
     # --- accounts
 
@@ -440,11 +461,7 @@ class InputStream:
         if isinstance(item, Chunk):
             data = item.data
             for function in self._filters:
-                data = np.asarray(function(data))
-                if len(data) != len(item):
-                    raise StreamMismatch(
-                        f"a filter of input {self.name} made {len(data)} samples of {len(item)}"
-                    )
+                data = filtered(function, data, f"input {self.name}")
             if data is not item.data:
                 item = item.with_data(data)
             if self._history is not None:
@@ -453,3 +470,21 @@ class InputStream:
         if self._history is not None:
             self._history.keep(item)
         return item
+
+
+def _put_away(
+    subscription: Subscription | None, own_bell: Doorbell | None, lent: StreamContext | None
+) -> None:
+    """Close what an input has opened."""
+    if subscription is not None:
+        subscription.close()
+    if own_bell is not None:
+        own_bell.ring()
+        own_bell.close()
+    if lent is not None:
+        streamcontext.give_back(lent)
+
+
+def _put_away_soon(*parts: Any) -> None:
+    """Do so in a thread of its own: garbage is collected in any thread, also in those that this waits for."""
+    threading.Thread(target=_put_away, args=parts, name="putting a stream away").start()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,6 +19,7 @@ from pyacq_lab.transport.audience import Audience
 from pyacq_lab.transport.memory import CAN_SHARE, SharedMemory, machine
 from pyacq_lab.transport.reactor import Frames
 from pyacq_lab.transport.ringlayout import RingLayout
+from pyacq_lab.transport.samples import MOST_INDEX, Filter, checked_index, filtered, fitting
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamdoor import StreamDoor
 from pyacq_lab.transport.streamring import RingWriter
@@ -32,8 +33,6 @@ SIGN_OF_LIFE = 0.5
 """Seconds between two words of a quiet end."""
 
 TransferMode = Literal["auto", "sharedmem", "plaindata"]
-
-Filter = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 class OutputStream:
@@ -68,6 +67,7 @@ class OutputStream:
     def __init__(self, name: str = "out", *, node: str = "", context: StreamContext | None = None) -> None:
         self.name = name
         self.node = node
+        self._pid = os.getpid()
         self._lent = context is None
         self._context = streamcontext.borrow() if context is None else context
         self._lock = threading.RLock()
@@ -141,6 +141,8 @@ class OutputStream:
         ConfigurationError
             It cannot listen there; it goes on where it was.
         """
+        if self._closed:
+            raise LifecycleError(f"output {self.full_name} is closed: make another")
         return self._door.open(protocol, interface, port, encrypted)
 
     def configure(
@@ -195,7 +197,9 @@ class OutputStream:
             codec_library()
         with self._lock:
             if self._running and not (self._lent and self._ring is not None and self._ring.position == 0):
-                raise LifecycleError(f"output {self.full_name} is running: stop it before configuring it")
+                raise LifecycleError(
+                    f"output {self.full_name} is running: stop its node, or call end(), before configuring it"
+                )
             # The ring first: where it cannot be had, nothing has changed.
             ring, memory = self._ring, self._memory
             if ring is None or ring.spec != spec or mode != self._transfermode:
@@ -221,7 +225,7 @@ class OutputStream:
     def begin(self, first: int = 0) -> None:
         """Start a new epoch: the next sample sent has index ``first``."""
         with self._lock:
-            self._ready_ring().begin_epoch(first)
+            self._ready_ring().begin_epoch(checked_index(first))
             self._set_running(True)
 
     def end(self) -> None:
@@ -234,7 +238,9 @@ class OutputStream:
         """Forget everything sent so far and start a new epoch: nobody is given anything stale."""
         with self._lock:
             ring = self._ready_ring()
+            first = checked_index(first)
             ring.forget()
+            self._audience.outdate()
             ring.begin_epoch(first)
             self._set_running(True)
 
@@ -275,11 +281,11 @@ class OutputStream:
         if array is not data and isinstance(data, np.ma.MaskedArray):
             raise StreamMismatch(f"output {self.full_name}: a masked array came; send what lies between gaps")
         for function in self._filters:
-            array = np.asarray(function(array))
+            array = filtered(function, array, f"output {self.full_name}")
         with self._lock:
             ring = self._ready_ring()
             if array.dtype != ring.dtype or array.shape[1:] != ring.sample_shape or not array.ndim:
-                self._check(array, ring.spec)
+                array = fitting(array, ring.spec, f"output {self.full_name}")
             if self._lent and ring.epoch < 0:
                 self.begin(index or 0)
             if index is not None:
@@ -288,6 +294,10 @@ class OutputStream:
                 raise StreamMismatch(
                     f"output {self.full_name} was given samples from {ring.stop + lost} on, but stands at "
                     f"{ring.stop} already: samples of the past cannot change; reset() starts anew"
+                )
+            if ring.stop + lost + len(array) > MOST_INDEX:
+                raise StreamMismatch(
+                    f"output {self.full_name}: indices end at {MOST_INDEX}; reset() starts anew"
                 )
             if time_ns is None:
                 time_ns = time.time_ns() - round(len(array) / ring.spec.sample_rate * 1e9)
@@ -299,9 +309,19 @@ class OutputStream:
         """Wait until ``count`` samples can be sent without overwriting any that a lossless reader lacks.
 
         For sources that can wait, such as file replay. False where there is no room within ``timeout`` s.
+
+        Raises
+        ------
+        ConfigurationError
+            The ring does not hold so many at all.
         """
         with self._room:
             ring = self._ready_ring()
+            if not 0 <= count <= ring.size:
+                raise ConfigurationError(
+                    f"output {self.full_name}: room for {count} samples asked for, but its ring holds "
+                    f"{ring.size}: send less at once, or configure a larger buffer_size"
+                )
             if self._audience.has_room(ring, count):
                 return True
             self._audience.forget_the_dead(ring)
@@ -338,6 +358,8 @@ class OutputStream:
 
     def close(self) -> None:
         """Say that nothing will come any more, and stop serving; idempotent."""
+        if os.getpid() != self._pid:
+            return  # a fork of its process has the object, but none of what it stands for
         with self._lock:
             if self._closed:
                 return
@@ -356,24 +378,15 @@ class OutputStream:
     # --- under the lock
 
     def _ready_ring(self) -> RingWriter:
+        if os.getpid() != self._pid:
+            raise LifecycleError(
+                f"output {self.full_name} belongs to the process that this one was forked from: make another"
+            )
         if self._closed:
             raise LifecycleError(f"output {self.full_name} is closed: make another")
         if self._ring is None:
             raise LifecycleError(f"output {self.full_name} is not configured: call configure(...) first")
         return self._ring
-
-    def _check(self, array: npt.NDArray[Any], spec: StreamSpec) -> None:
-        dtype = spec.np_dtype
-        if (
-            np.can_cast(array.dtype, dtype, "same_kind")
-            and array.ndim
-            and array.shape[1:] == spec.sample_shape
-        ):
-            return
-        raise StreamMismatch(
-            f"output {self.full_name} was given samples {array.dtype}{list(array.shape)}, "
-            f"but its stream is {dtype}{list(spec.shape)}"
-        )
 
     def _make_ring(self, spec: StreamSpec, mode: TransferMode) -> tuple[RingWriter, SharedMemory | None]:
         if mode == "plaindata" or not CAN_SHARE:

@@ -237,6 +237,11 @@ class StreamRing:
         at = (serial & self._mask) * ENTRY_WORDS
         return self._lines[at + 2], self._lines[at + 3] + self._lines[at + 4]
 
+    def bounds(self) -> tuple[int, int]:
+        """Absolute indices of the oldest sample in the present epoch, and after the newest one."""
+        entry = self.entry(self.begin_of(self.epoch))
+        return (self.stop if entry is None else entry.start), self.stop
+
     def newest_before(self, position: int) -> int:
         """Number of the newest entry that begins at a position or before it; else of the oldest one."""
         first = self.first

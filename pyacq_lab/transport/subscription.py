@@ -13,7 +13,7 @@ import numpy.typing as npt
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from pyacq_lab.errors import HostUnreachable, ProtocolError, SamplesGone, StreamMismatch
+from pyacq_lab.errors import EndOfStream, HostUnreachable, ProtocolError, SamplesGone, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
@@ -37,12 +37,15 @@ from pyacq_lab.wire.streaming import (
     Hello,
     Leave,
     Opened,
+    Outdated,
     Policy,
     Taken,
     decode_from_producer,
     decode_samples,
     encode,
 )
+
+_PAGE = 16 << 20  # bytes of the past that are asked for at once
 
 
 class Subscription:
@@ -104,6 +107,7 @@ class Subscription:
         self._refused: Exception | None = None
         self._reported = 0
         self._report_every = 1  # samples
+        self._most: int | None = None  # samples that may wait here before the oldest are given up
         self._token = 0
         self._fetched: dict[int, tuple[Fetched, bytes]] = {}
         self._rate = Rate(time.monotonic())
@@ -169,6 +173,8 @@ class Subscription:
     @property
     def running(self) -> bool:
         """Whether the producer runs, as last heard."""
+        if self.ended:
+            return False
         return self.inbox.tip.running if self._ring is None else self._ring.ring.running
 
     @property
@@ -268,19 +274,43 @@ class Subscription:
         ring = self._ring
         if ring is not None:
             return ring.ring.read(start, stop, epoch)
+        most = max(1, _PAGE // spec.sample_nbytes)
+        pages = [
+            self._fetch(at, min(stop, at + most), -1 if epoch is None else epoch, spec, timeout)
+            for at in range(start, max(start + 1, stop), most)
+        ]
+        return pages[0].copy() if len(pages) == 1 else np.concatenate(pages, dtype=pages[0].dtype)
+
+    def _fetch(self, start: int, stop: int, epoch: int, spec: StreamSpec, timeout: float) -> npt.NDArray[Any]:
+        self._check_there()
         with self._lock:
             token = self._next_token()
-            current = self.inbox.producers_epoch(self.inbox.next_index[0])
-        wish = Fetch(token, max(0, current) if epoch is None else epoch, start, max(start, stop))
-        self._socket.send([encode(wish)])
+        self._socket.send([encode(Fetch(token, epoch, start, max(start, stop)))])
         with self._news:
-            self._news.wait_for(lambda: token in self._fetched or self.closed, timeout)
+            self._news.wait_for(lambda: token in self._fetched or self.closed or self._ended, timeout)
             if token not in self._fetched:
+                self._check_there()
                 raise HostUnreachable(f"output {self.address.name} did not answer within {timeout:g} s")
             answer, buffer = self._fetched.pop(token)
         if answer.error:
             raise SamplesGone(answer.error)
-        return decode_samples(max(0, stop - start), buffer, spec).copy()
+        return decode_samples(max(0, stop - start), buffer, spec)
+
+    def _check_there(self) -> None:
+        if self.closed:
+            raise EndOfStream(f"input {self._reader} is closed")
+        if self._ended:
+            raise EndOfStream(f"output {self.address.name} was closed: what it held can be read no longer")
+
+    def bounds(self, timeout: float = 5.0) -> tuple[int, int]:
+        """Absolute indices of the oldest sample that the producer holds, and after the newest one."""
+        ring = self._ring
+        if ring is not None:
+            return ring.ring.bounds()
+        self._check_there()
+        if self.offered(timeout) is None:
+            raise HostUnreachable(f"output {self.address.name} did not answer within {timeout:g} s")
+        return self.inbox.tip.first, self.inbox.tip.stop
 
     def ledger(self) -> HopLedger:
         """Accounts so far."""
@@ -345,12 +375,19 @@ class Subscription:
             elif isinstance(message, Admitted):
                 self._take_place(message)
             elif isinstance(message, Closed):
-                self._ended = True
+                self._ended, self.linked = True, False
             elif isinstance(message, Fetched):
                 self._fetched[message.token] = message, frames[1].bytes if len(frames) > 1 else b""
+            elif isinstance(message, Outdated):
+                self.inbox.outdate()
             elif self._is_current:
                 self.inbox.accept(message, frames[1].buffer if len(frames) > 1 else b"")
+                if self._most is not None:
+                    self.inbox.trim(self._most)
+            due = self.inbox.taken - self._reported >= self._report_every
             self._news.notify_all()
+        if due and self._most is not None:  # what was given up has made room for what is newer
+            self.report()
         if self._armed:
             self._armed = False
             self._bell.ring()
@@ -365,6 +402,9 @@ class Subscription:
             self._ring.collect(self.inbox)
         self.inbox.accept(opened)
         self._report_every = max(1, opened.spec.ring_size // 32)
+        if self._policy != "lossless":
+            # Half of what may be under way to this reader, so that the producer always has leave to go on.
+            self._most = 0 if self._policy == "latest" else opened.spec.ring_size // 16
         if self.inbox.changed:
             return
         ring = self._ring = self._mapped(opened)

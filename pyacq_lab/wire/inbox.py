@@ -48,6 +48,7 @@ class Inbox:
         self._position = -1  # of the producer, at which the present subscription began; -1 before any
         self._queue: deque[tuple[Chunk | Gap, int]] = deque()  # with the samples that count
         self._queued = 0
+        self._given_up = 0  # of those, samples that will be told lost: nothing is held back for them
         self._epoch = -1
         self._next = -1
         self._base = 0  # samples accounted for before the present subscription
@@ -166,6 +167,8 @@ class Inbox:
     def _put(self, item: Chunk | Gap, count: int) -> None:
         self._queue.append((item, count))
         self._queued += count
+        if isinstance(item, Gap):
+            self._given_up += count
         self._sent = max(self._sent, self._received + self._dropped + self._queued)
         if self._to_repair:
             mended = min(self._to_repair, count)
@@ -185,12 +188,43 @@ class Inbox:
             self._received += count
             self._nbytes += item.data.nbytes
         else:
+            self._given_up -= count
             self._dropped += count
         return item
 
+    def trim(self, most: int) -> None:
+        """Give up the oldest that waits until at most ``most`` samples do; the newest stays in any case."""
+        gone: list[tuple[Gap, int]] = []
+        while len(self._queue) > 1 and self._queued - self._given_up > most:
+            self._give_up(gone, *self._queue.popleft())
+        self._queue.extendleft(reversed(gone))
+
+    def outdate(self) -> None:
+        """Give up all that waits: its producer has forgotten it, and tells of something new from now on."""
+        gone: list[tuple[Gap, int]] = []
+        while self._queue:
+            self._give_up(gone, *self._queue.popleft())
+        self._queue.extend(gone)
+
+    def _give_up(self, gone: list[tuple[Gap, int]], item: Chunk | Gap, count: int) -> None:
+        """Add what waits to the gaps that will be told instead."""
+        if isinstance(item, Chunk):
+            self._given_up += count
+            item = Gap(item.start, item.stop, item.epoch, DROPPED)
+        before, so_far = gone[-1] if gone else (Gap(0, -1), 0)
+        if (before.epoch, before.stop, before.reason) == (item.epoch, item.start, item.reason):
+            gone[-1] = Gap(before.start, item.stop, item.epoch, item.reason), so_far + count
+        else:
+            gone.append((item, count))
+
+    def miscount(self, count: int) -> None:
+        """Count samples as dropped that were handed on, but did not reach the reader."""
+        self._received -= count
+        self._dropped += count
+
     def discard(self) -> int:
         """Give up all that waits; returns how many samples those were."""
-        given_up, self._queued = self._queued, 0
+        given_up, self._queued, self._given_up = self._queued, 0, 0
         self._queue.clear()
         self._dropped += given_up
         return given_up
@@ -217,7 +251,7 @@ class Inbox:
     @property
     def taken(self) -> int:
         """Samples dealt with since the present subscription, for `streaming.Taken`."""
-        return self.dealt_with - self._base
+        return self.dealt_with + self._given_up - self._base
 
     @property
     def offered(self) -> int:

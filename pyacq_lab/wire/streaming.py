@@ -136,11 +136,20 @@ class Lost(StreamMessage, frozen=True, tag="lost"):
 
 
 class Tip(StreamMessage, frozen=True, tag="tip"):
-    """How many samples were offered to this reader since it subscribed, and whether more are to come."""
+    """How many samples were offered to this reader since it subscribed, and whether more are to come.
+
+    The answer to `AskTip` says as well which samples ``[first, stop)`` of the present epoch the ring spans.
+    """
 
     offered: int
     running: bool
     token: int = 0
+    first: int = 0
+    stop: int = 0
+
+
+class Outdated(StreamMessage, frozen=True, tag="outdated"):
+    """What was sent before this is to be forgotten."""
 
 
 class Fetched(StreamMessage, frozen=True, tag="fetched"):
@@ -155,7 +164,7 @@ class Closed(StreamMessage, frozen=True, tag="closed"):
 
 
 FromReader = Hello | Subscribe | Taken | AskTip | Fetch | Leave
-FromProducer = Opened | Admitted | Data | Lost | Tip | Fetched | Closed
+FromProducer = Opened | Admitted | Data | Lost | Tip | Outdated | Fetched | Closed
 
 encode = msgspec.msgpack.Encoder().encode
 

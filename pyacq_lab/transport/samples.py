@@ -1,0 +1,65 @@
+"""What users give as samples, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyacq_lab.errors import ConfigurationError, StreamMismatch
+from pyacq_lab.model.stream import StreamSpec
+
+MOST_INDEX = 2**63 - 2**32
+
+Filter = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+
+def filtered(function: Filter, data: npt.NDArray[Any], whose: str) -> npt.NDArray[Any]:
+    """What a user's filter makes of samples; raises StreamMismatch where those are not as many."""
+    given = data.view()
+    given.flags.writeable = False  # they are somebody else's, too
+    made = function(given)
+    if not isinstance(made, np.ndarray) or not made.ndim or len(made) != len(data):  # pyright: ignore[reportUnnecessaryIsInstance]
+        came = f"an array {list(made.shape)}" if isinstance(made, np.ndarray) else repr(made)  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise StreamMismatch(f"a filter of {whose} made {came} of {len(data)} samples; wanted as many")
+    return made
+
+
+def fitting(array: npt.NDArray[Any], spec: StreamSpec, whose: str) -> npt.NDArray[Any]:
+    """Samples in the stream's dtype: no number becomes another one, but for what floats are rounded by.
+
+    Raises
+    ------
+    StreamMismatch
+        They have another shape or kind, or a value that the dtype does not have.
+    """
+    dtype = spec.np_dtype
+    came = f"{array.dtype}{list(array.shape)}"
+    refusal = f"{whose} was given samples {came}, but its stream is {dtype}{list(spec.shape)}"
+    if not array.ndim or array.shape[1:] != spec.sample_shape:
+        raise StreamMismatch(refusal)
+    if np.can_cast(array.dtype, dtype, "safe") and array.dtype.names == dtype.names:
+        return array
+    if not len(array):
+        return np.empty((0, *spec.sample_shape), dtype)
+    if array.dtype.kind in "iu" and dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
+            return array.astype(dtype)
+        raise StreamMismatch(f"{refusal}: {int(array.min())} to {int(array.max())} do not fit")
+    if array.dtype.kind in "fc" and np.can_cast(array.dtype, dtype, "same_kind"):
+        with np.errstate(over="ignore"):
+            cast = array.astype(dtype)
+        if np.array_equal(np.isinf(cast), np.isinf(array)):
+            return cast
+        raise StreamMismatch(f"{refusal}: it has values beyond those of {dtype}")
+    raise StreamMismatch(refusal)
+
+
+def checked_index(first: int) -> int:
+    """Index at which an epoch can begin; raises ConfigurationError where it is none."""
+    if not isinstance(first, int | np.integer) or not 0 <= first < MOST_INDEX:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"first index {first!r}: wanted a whole number from 0 to 2**63")
+    return int(first)
