@@ -50,6 +50,8 @@ class _Reader:
     slot: int = -1  # of one that reads the ring itself
     bell: str = ""
     taken: int = 0  # samples that it has dealt with since it subscribed
+    told: int = 0  # samples told lost that it has not acknowledged yet: they are not under way
+    told_at: int = 0  # and how many were sent or told in all by then
     heard: float = field(default_factory=time.monotonic)
 
 
@@ -114,6 +116,8 @@ class Audience:
         elif isinstance(message, Taken):
             reader.heard = time.monotonic()
             reader.taken = max(reader.taken, message.samples)
+            if reader.taken >= reader.told_at:
+                reader.told = 0
             if reader.slot < 0:
                 self._pump(routing_id, reader, ring)
         elif isinstance(message, AskTip):
@@ -200,10 +204,12 @@ class Audience:
         # A source that waits for this reader overwrites nothing that is still on its way to it.
         copy = not (ring.spec.waits and cursor.policy == "lossless")
         most = cursor.sent + max(1, _AT_ONCE // ring.spec.sample_nbytes)
-        while cursor.sent - reader.taken < window and (owed := cursor.take(ring, backlog)):
+        while cursor.sent - reader.taken - reader.told < window and (owed := cursor.take(ring, backlog)):
             if not self._send(self._message(routing_id, owed, ring), copy):
                 self._lose(routing_id, ring)
                 return
+            if isinstance(owed, Lost):  # what follows must not wait: more of it would be lost by then
+                reader.told, reader.told_at = reader.told + owed.count, cursor.sent
             if cursor.sent >= most:
                 self._behind.add(routing_id)
                 return

@@ -442,13 +442,14 @@ class RingWriter(StreamRing):
             self._bytes, line,
             serial, position, self._epoch, start, count, time_ns, uncertainty_ns, lost, len(word), word,
         )  # fmt: skip
+        fence()
+        self._serial = words[Word.SERIAL] = serial + 1
+        # After it: whoever reads the ring of a killed producer is not to wait for what was never finished.
         self._stop = words[Word.STOP] = start + count
         self._position = words[Word.POSITION] = position + count
         self._mark_epoch()
         if lost:
             words[Word.OVERRUNS] += lost
-        fence()
-        self._serial = words[Word.SERIAL] = serial + 1
 
     def _mark_epoch(self, first: int | None = None) -> None:
         at = (self._epoch % N_EPOCHS) * EPOCH_WORDS
