@@ -7,9 +7,10 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
+from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.roles import Component
@@ -155,11 +156,9 @@ class Node(ABC, Generic[C]):
             raise LifecycleError(
                 f"cannot connect an input of a node that is {self._state}: configure it again, then connect"
             )
-        if policy is not None and policy not in get_args(Policy):
-            raise ConfigurationError(f"policy={policy!r}: wanted {', '.join(get_args(Policy))}")
-        if transfermode not in get_args(TransferMode):
-            modes = ", ".join(get_args(TransferMode))
-            raise ConfigurationError(f"transfermode={transfermode!r}: wanted {modes}")
+        if policy is not None:
+            check_choice("policy", policy, Policy)
+        check_choice("transfermode", transfermode, TransferMode)
         if any(output.address == address for output in self.outputs.values()):
             raise ConfigurationError(f"node {self.name!r} cannot read itself")
         port.wire = Wire(address, policy or self.default_policy, backfill, transfermode)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.stream import Compression, StreamSpec
 from pyacq_lab.transport.memory import CAN_SHARE
 from pyacq_lab.transport.outputs import OutputStream, TransferMode
@@ -76,9 +77,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"protocol={self.protocol!r} of {whose}: wanted 'tcp', 'ipc' or 'inproc'"
             )
-        if mode is not None and mode not in get_args(TransferMode):
-            modes = ", ".join(map(repr, get_args(TransferMode)))
-            raise ConfigurationError(f"transfermode={mode!r} of {whose}: wanted one of {modes}")
+        if mode is not None:
+            check_choice("transfermode", mode, TransferMode, whose)
         if mode == "sharedmem" and not CAN_SHARE:
             raise ConfigurationError(
                 f"transfermode='sharedmem' of {whose}: that machine's system cannot share memory; use 'auto'"

@@ -8,11 +8,12 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
+from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
@@ -60,9 +61,8 @@ class InputStream:
         context: StreamContext | None = None,
         bell: Doorbell | None = None,
     ) -> None:
-        for given, known in ((policy, Policy), (transfermode, TransferMode)):
-            if given not in get_args(known):
-                raise ConfigurationError(f"{given!r}: wanted one of {', '.join(map(repr, get_args(known)))}")
+        check_choice("policy", policy, Policy)
+        check_choice("transfermode", transfermode, TransferMode)
         if not isinstance(backfill, int | float) or not backfill >= 0:
             raise ConfigurationError(
                 f"backfill={backfill!r}: wanted seconds, 0 or more; inf for all there is"

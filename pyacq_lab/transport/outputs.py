@@ -6,12 +6,13 @@ import logging
 import os
 import threading
 import time
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProtocolError, StreamMismatch
+from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport import streamcontext
@@ -187,10 +188,7 @@ class OutputStream:
             raise LifecycleError(f"output {self.full_name} is closed: make another")
         spec = _described(spec, fields)
         mode = transfermode or self._transfermode
-        if mode not in get_args(TransferMode):
-            raise ConfigurationError(
-                f"transfermode={mode!r}: wanted one of {', '.join(map(repr, get_args(TransferMode)))}"
-            )
+        check_choice("transfermode", mode, TransferMode)
         if mode == "sharedmem" and not CAN_SHARE:
             raise ConfigurationError("transfermode='sharedmem': this system cannot share memory; use 'auto'")
         if spec.compression:

@@ -83,11 +83,6 @@ class RingReader:
             self.cursor.origin = position
 
     @property
-    def offered(self) -> int:
-        """Samples written since this reader subscribed."""
-        return 0 if self.cursor is None else max(0, self.ring.position - self.cursor.origin)
-
-    @property
     def backlog(self) -> int:
         """Chunks that wait."""
         cursor, ring = self.cursor, self.ring

@@ -24,7 +24,6 @@ from pyacq_lab.transport.outputs import SIGN_OF_LIFE, TransferMode
 from pyacq_lab.transport.reactor import Frames
 from pyacq_lab.transport.ringreader import RingReader
 from pyacq_lab.transport.streamcontext import StreamContext
-from pyacq_lab.transport.streamring import StreamRing
 from pyacq_lab.transport.streamsocket import is_immediate, reach
 from pyacq_lab.wire.inbox import Inbox
 from pyacq_lab.wire.rate import Rate
@@ -161,11 +160,6 @@ class Subscription:
     # --- what is known of the producer
 
     @property
-    def ring(self) -> StreamRing | None:
-        """The producer's ring, where it is read in place."""
-        return None if self._ring is None else self._ring.ring
-
-    @property
     def why_not_shared(self) -> str:
         """Why the ring is not read in place; empty where it is."""
         return "" if self._opened is None else self._opened.why.lstrip("!")
@@ -205,13 +199,16 @@ class Subscription:
                     "configure its readers again"
                 )
             item = inbox.hand() if ring is None else ring.take(inbox, copy)
-            due = inbox.taken - self._reported >= self._report_every
-            if ring is not None:
-                # How far it has come, the producer sees in the ring. A message is to wake it if it waits.
-                due = ring.ring.wants_room and (due or not ring.backlog)
+            # How far this has come, the producer sees in a shared ring: a message is to wake it if it waits.
+            due = ring is None or ring.ring.wants_room
+            due = due and (self._is_due() or (ring is not None and not ring.backlog))
         if due:
             self.report()
         return item
+
+    def _is_due(self) -> bool:
+        """Whether so much was taken that the producer should hear of it."""
+        return self.inbox.taken - self._reported >= self._report_every
 
     def give_up(self) -> int:
         """Give up all that waits; returns how many samples. They count as dropped."""
@@ -384,9 +381,9 @@ class Subscription:
                 self.inbox.accept(message, frames[1].buffer if len(frames) > 1 else b"")
                 if self._most is not None:
                     self.inbox.trim(self._most)
-            due = self.inbox.taken - self._reported >= self._report_every
+            due = self._most is not None and self._is_due()
             self._news.notify_all()
-        if due and self._most is not None:  # what was given up has made room for what is newer
+        if due:  # what was given up has made room for what is newer
             self.report()
         if self._armed:
             self._armed = False
@@ -430,10 +427,8 @@ class Subscription:
     def _take_place(self, admitted: Admitted) -> None:
         if self._ring is not None and admitted.slot >= 0:
             self._ring.admit(admitted, self._policy)
-        else:
-            self._ring = (
-                None  # where there was one: the producer has no place for one more that reads in place
-            )
+        else:  # also where a ring was offered: it has no place for one more reader
+            self._ring = None
         self.inbox.admitted(admitted)
         self._reported = 0
         self.mode = "plaindata" if self._ring is None else "sharedmem"
