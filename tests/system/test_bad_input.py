@@ -63,7 +63,7 @@ def test_wiring_that_cannot_work_is_refused_when_it_is_wired(group) -> None:
     source.configure()
     mean = group.create_node("MovingMean", name="mean")
     mean.configure()
-    with pytest.raises(ConfigurationError, match="lossless, drop-oldest, latest"):
+    with pytest.raises(ConfigurationError, match="'lossless', 'drop-oldest', 'latest'"):
         mean.input.connect(source.output, policy="foo")
     with pytest.raises(ConfigurationError, match="cannot read itself"):
         mean.input.connect(mean.output)
