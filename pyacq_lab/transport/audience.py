@@ -35,6 +35,7 @@ from pyacq_lab.wire.streaming import (
     Subscribe,
     Taken,
     encode,
+    window,
 )
 
 log = logging.getLogger(__name__)
@@ -199,12 +200,12 @@ class Audience:
     def _pump(self, routing_id: bytes, reader: _Reader, ring: RingWriter) -> None:
         """Send a reader what it is owed, but not so much at once that the producer is held up."""
         cursor = reader.cursor
-        window = max(1, ring.size // (2 if cursor.policy == "lossless" else 8))
-        backlog = window if cursor.policy == "drop-oldest" else 1
+        under_way = window(ring.size, cursor.policy)
+        backlog = under_way if cursor.policy == "drop-oldest" else 1
         # A source that waits for this reader overwrites nothing that is still on its way to it.
         copy = not (ring.spec.waits and cursor.policy == "lossless")
         most = cursor.sent + max(1, _AT_ONCE // ring.spec.sample_nbytes)
-        while cursor.sent - reader.taken - reader.told < window and (owed := cursor.take(ring, backlog)):
+        while cursor.sent - reader.taken - reader.told < under_way and (owed := cursor.take(ring, backlog)):
             if not self._send(self._message(routing_id, owed, ring), copy):
                 self._lose(routing_id, ring)
                 return
@@ -269,12 +270,12 @@ class Audience:
 
     def has_room(self, ring: RingWriter, count: int) -> bool:
         """Whether ``count`` samples can be written without loss to a lossless reader."""
-        needed = min(count, ring.size)
-        return all(
-            reader.cursor.unread_room(ring, self._taken(reader, ring)) >= needed
-            for reader in self._readers.values()
-            if reader.cursor.policy == "lossless"
-        )
+        for reader in self._readers.values():
+            if reader.cursor.policy == "lossless":
+                most = ring.size if reader.slot >= 0 else window(ring.size, "lossless")
+                if most - (ring.position - self._taken(reader, ring)) < min(count, most):
+                    return False
+        return True
 
     def status(self, ring: RingWriter) -> tuple[ReaderStatus, ...]:
         """Accounts of all readers."""

@@ -150,10 +150,6 @@ class Cursor:
             self._ready.append(Lost(self.epoch, self.next, stop, DROPPED, count))
             self.position, self.next = position, stop
 
-    def unread_room(self, ring: StreamRing, taken: int) -> int:
-        """Samples that can be written before one is overwritten that a reader at ``taken`` has not taken."""
-        return ring.size - (ring.position - taken)
-
 
 def lost(entry: Entry) -> Lost:
     """What to tell of an entry that was overwritten before the reader had it."""

@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +83,7 @@ class OutputStream:
         self._filters: list[Filter] = []
         self._running = False
         self._closed = False
+        self._n_waiting = 0  # threads in wait_room
         self._timer = self._context.reactor.call_every(SIGN_OF_LIFE, self._tick)
 
     def __repr__(self) -> str:
@@ -194,7 +197,8 @@ class OutputStream:
         if spec.compression:
             codec_library()
         with self._lock:
-            if self._running and not (self._lent and self._ring is not None and self._ring.position == 0):
+            fresh = self._lent and self._ring is not None and self._ring.position == 0
+            if self._n_waiting or (self._running and not fresh):
                 raise LifecycleError(
                     f"output {self.full_name} is running: stop its node, or call end(), before configuring it"
                 )
@@ -323,13 +327,23 @@ class OutputStream:
             if self._audience.has_room(ring, count):
                 return True
             self._audience.forget_the_dead(ring)
+            self._n_waiting += 1
             ring.want_room(True)
-            try:
-                return self._room.wait_for(
-                    lambda: self._closed or self._audience.has_room(ring, count), timeout
-                )
-            finally:
-                ring.want_room(False)
+        wish, deadline = _Until(lambda: self._has_room(ring, count)), time.monotonic() + timeout
+        try:
+            # What readers say is received by this very thread, if it can be: no hop lies between.
+            if not self._door.lead(wish, deadline):
+                with self._room:
+                    self._room.wait_for(lambda: wish.over, deadline - time.monotonic())
+            return wish.over
+        finally:
+            with self._room:
+                self._n_waiting -= 1
+                ring.want_room(bool(self._n_waiting))
+
+    def _has_room(self, ring: RingWriter, count: int) -> bool:
+        with self._lock:
+            return self._closed or self._audience.has_room(ring, count)
 
     # --- questions
 
@@ -464,6 +478,18 @@ class OutputStream:
                 self._audience.tick(self._ring)
                 self._pump_soon()
                 self._room.notify_all()
+        self._door.rouse()
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """What a thread that leads waits for, as a question."""
+
+    answer: Callable[[], bool]
+
+    @property
+    def over(self) -> bool:
+        return self.answer()
 
 
 def _described(spec: StreamSpec | None, fields: dict[str, Any]) -> StreamSpec:

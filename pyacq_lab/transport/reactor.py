@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import zmq
 
-from pyacq_lab.transport.shared import Frames, SharedSocket
+from pyacq_lab.transport.shared import Frames, SharedSocket, Wish
 from pyacq_lab.transport.watch import Watch, best_watch
 from pyacq_lab.transport.zap import Zap
 
-__all__ = ["Frames", "Reactor", "SharedSocket"]
+__all__ = ["Frames", "Reactor", "SharedSocket", "Wish"]
 
 log = logging.getLogger(__name__)
 

@@ -149,10 +149,11 @@ class SharedSocket:
         """Hand received messages on; the reactor's thread. Returns True where more may be waiting."""
         return all(self._receive() for _ in range(_BATCH))
 
-    def lead(self, wish: Wish, deadline: float | None = None) -> bool:
+    def lead(self, wish: Wish, deadline: float | None = None, more: int = 0) -> bool:
         """Receive in the calling thread until ``wish.over``, or until the deadline or the socket's end.
 
-        `rouse` makes it look at the wish again. Not from the reactor's thread.
+        `rouse` makes it look at the wish again. Not from the reactor's thread. Up to ``more`` messages that
+        are there by then are received as well: the reactor need not be woken for them.
 
         Returns
         -------
@@ -171,7 +172,7 @@ class SharedSocket:
             try:
                 self._lead(wish, deadline, self._bell)
             finally:
-                self._hand_over()
+                self._hand_over(more)
         finally:
             self._role.release()
         return True
@@ -203,14 +204,21 @@ class SharedSocket:
                 if wish.over or self._ending:
                     return
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, more: int) -> None:
         # Looking also empties the descriptor, which would else wake the reactor for what was received here.
         # What arrives after the look makes the descriptor speak anew.
-        with self._using:
-            arrived = self._raw_get(_EVENTS) & _IN  # pyright: ignore[reportOperatorIssue]
+        while arrived := self._has_arrived():
+            if more <= 0:
+                break
+            more -= 1
+            self._receive()
         self._reactor.watch.resume(self.fd)
         if arrived:
             self._reactor.wake(self)
+
+    def _has_arrived(self) -> bool:
+        with self._using:
+            return self._open and bool(self._raw_get(_EVENTS) & _IN)  # pyright: ignore[reportOperatorIssue]
 
     def _make_bell(self) -> Bell:
         bell = Bell()

@@ -9,7 +9,7 @@ from typing import Any
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.transport.reactor import Frames, SharedSocket
+from pyacq_lab.transport.reactor import Frames, SharedSocket, Wish
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamsocket import Protocol, serve
 
@@ -80,6 +80,16 @@ class StreamDoor:
         """Send a reader a message; False where it is gone, or this is closed."""
         socket = self._socket
         return socket is not None and socket.send(frames, copy=copy)
+
+    def lead(self, wish: Wish, deadline: float) -> bool:
+        """Receive in the calling thread, as `SharedSocket.lead`; False where it cannot, or this is closed."""
+        socket = self._socket
+        return socket is not None and socket.lead(wish, deadline)
+
+    def rouse(self) -> None:
+        """Make the thread that leads look again whether it is done."""
+        if (socket := self._socket) is not None:
+            socket.rouse()
 
     def close(self) -> None:
         """Listen no more; idempotent."""

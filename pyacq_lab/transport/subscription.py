@@ -42,8 +42,10 @@ from pyacq_lab.wire.streaming import (
     decode_from_producer,
     decode_samples,
     encode,
+    window,
 )
 
+_MORE = 8  # messages that are received at once, where so many are there
 _PAGE = 16 << 20  # bytes of the past that are asked for at once
 
 
@@ -237,7 +239,7 @@ class Subscription:
         ring = self._ring
         if ring is None:
             # Received by this very thread, if it can be: no hop lies between the wire and who waits.
-            if not self._socket.lead(self, time.monotonic() + timeout) and self.arm():
+            if not self._socket.lead(self, time.monotonic() + timeout, _MORE) and self.arm():
                 self._bell.wait(timeout)
             return
         if nap := ring.nap():
@@ -398,7 +400,7 @@ class Subscription:
             # Another producer has its place. What this one has written is still to be had.
             self._ring.collect(self.inbox)
         self.inbox.accept(opened)
-        self._report_every = max(1, opened.spec.ring_size // 32)
+        self._report_every = max(1, window(opened.spec.ring_size, self._policy) // 4)
         if self._policy != "lossless":
             # Half of what may be under way to this reader, so that the producer always has leave to go on.
             self._most = 0 if self._policy == "latest" else opened.spec.ring_size // 16

@@ -200,15 +200,6 @@ def test_indices_of_any_size(first: int) -> None:
     assert (chunk.start, chunk.stop) == (first, first + 8)
 
 
-def test_unread_room_counts_down_to_nothing() -> None:
-    ring, cursor, inbox = make()
-    ring.write(values(0, 30), 0, -1)
-    assert cursor.unread_room(ring, inbox.taken) == RING - 30
-    pump(ring, cursor, inbox)
-    take_all(inbox)
-    assert cursor.unread_room(ring, inbox.taken) == RING
-
-
 def test_losses_upstream_while_it_was_away_do_not_count_against_the_connection() -> None:
     ring, cursor, inbox = make()
     ring.write(values(0, 10), 0, -1)
