@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import struct
 import warnings
 from dataclasses import dataclass, replace
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import ConfigurationError, MissingDependency
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
 
 
@@ -96,12 +96,7 @@ def load_dataset(name: str, sample_rate: float | None) -> Recording:
     """
     if name != "ecg":
         raise ConfigurationError(f"dataset={name!r}: wanted 'ecg'")
-    try:
-        data = importlib.import_module("pywt.data").ecg()
-    except ImportError as error:
-        raise MissingDependency(
-            "dataset='ecg' needs PyWavelets on the node's machine: pip install PyWavelets"
-        ) from error
+    data = import_optional("pywt.data", "dataset='ecg'", "PyWavelets").ecg()
     return Recording(data[:, np.newaxis], sample_rate or 360.0, units="adu", channel_names=("ecg",))
 
 
