@@ -110,7 +110,7 @@ def events_in(data: npt.NDArray[Any]) -> list[Event]:
     if data.dtype.names != event_dtype().names:
         raise ConfigurationError(f"samples of dtype {data.dtype} are no events: wanted {event_dtype()}")
     rows: list[Any] = data.tolist()
-    return [Event(*row[:-1], row[-1].decode()) for row in rows]
+    return [Event(*row[:5], label=row[5].decode()) for row in rows]
 
 
 def _fitting(label: str, nbytes: int) -> bytes:
