@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyacq_lab.devices import Replay, SignalGenerator, SystemMonitor
+from pyacq_lab.devices import ArraySource, Replay, SignalGenerator, SystemMonitor
 from pyacq_lab.devices.waveforms import WAVEFORMS
 from pyacq_lab.testing import ManualClock, SimulatedDevice, SourceContract
 
@@ -70,6 +70,12 @@ class TestReplayAsFastAsItIsTaken(SourceContract):
 
     def make(self):
         return Replay(Replay.settings_type.checked(dataset="ecg", loops=0, realtime=False))
+
+
+class TestArraySource(SourceContract):
+    def make(self):
+        settings = ArraySource.settings_type.checked(data=np.arange(5000).reshape(-1, 5), loops=0)
+        return ArraySource(settings)
 
 
 class TestSimulatedDevice(SourceContract):
