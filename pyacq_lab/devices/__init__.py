@@ -6,13 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyacq_lab.devices.arrays import ArraySource
     from pyacq_lab.devices.generator import SignalGenerator
     from pyacq_lab.devices.replay import Replay
     from pyacq_lab.devices.system import SystemMonitor
 
-__all__ = ["Replay", "SignalGenerator", "SystemMonitor"]
+__all__ = ["ArraySource", "Replay", "SignalGenerator", "SystemMonitor"]
 
-_MODULES = {"Replay": "replay", "SignalGenerator": "generator", "SystemMonitor": "system"}
+_MODULES = {
+    "ArraySource": "arrays",
+    "Replay": "replay",
+    "SignalGenerator": "generator",
+    "SystemMonitor": "system",
+}
 
 
 def __getattr__(name: str) -> Any:

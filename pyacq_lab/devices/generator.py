@@ -1,22 +1,37 @@
-"""A signal generator: sines of exact phase, with noise on request."""
+"""A signal generator: waveforms of exact phase, with noise on request, for each channel its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pyacq_lab.devices.pacing import Pace, default_chunk_size
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.devices.waveforms import BLOCK, WAVEFORMS, Group, Shape, Waveform, random_of
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
-_BLOCK = 1024
+
+class ChannelSettings(Settings):
+    """What one channel of a `SignalGenerator` has for itself; None: as all channels."""
+
+    name: str = Field("", description="name of the channel; empty: its number")
+    waveform: Waveform | None = Field(None, description="as for all channels")
+    frequency: float | None = Field(None, ge=0, description="as for all channels, Hz")
+    phase: float | None = Field(None, description="phase at the beginning, turns")
+    amplitude: float | None = Field(None, description="as for all channels, in `units`")
+    offset: float | None = Field(None, description="as for all channels, in `units`")
+    noise: float | None = Field(None, ge=0, description="as for all channels, in `units`")
+    duty: float | None = Field(None, gt=0, lt=1, description="as for all channels")
+    frequency_end: float | None = Field(None, ge=0, description="as for all channels, Hz")
+    period: float | None = Field(None, gt=0, description="as for all channels, s")
+    length: float | None = Field(None, gt=0, description="as for all channels, s")
+    width: float | None = Field(None, gt=0, description="as for all channels, s")
 
 
 class SignalGeneratorSettings(Settings):
@@ -24,20 +39,75 @@ class SignalGeneratorSettings(Settings):
 
     sample_rate: float = Field(1000.0, gt=0, description="sample rate, Hz")
     n_channels: int = Field(1, ge=1, description="number of channels; they share a turn in equal parts")
-    frequency: float = Field(1.0, ge=0, description="frequency of the sine, Hz, below half the sample rate")
-    amplitude: float = Field(1.0, description="peak of the sine, in `units`")
-    offset: float = Field(0.0, description="level around which the sine swings, in `units`")
+    waveform: Waveform = Field("sine", description=f"one of {', '.join(WAVEFORMS)}")
+    frequency: float = Field(
+        1.0,
+        ge=0,
+        description="frequency of the oscillation, below half the sample rate; mean rate of spikes; Hz",
+    )
+    amplitude: float = Field(
+        1.0, description="peak of the oscillation or spike, standard deviation of the noise, in `units`"
+    )
+    offset: float = Field(0.0, description="level around which the signal swings, in `units`")
     noise: float = Field(0.0, ge=0, description="standard deviation of the white noise added, in `units`")
-    seed: int = Field(0, ge=0, description="seed of the noise: the same seed gives the same samples")
+    duty: float = Field(0.5, gt=0, lt=1, description="part of each turn for which a square is up")
+    frequency_end: float = Field(100.0, ge=0, description="where a chirp that began at `frequency` ends, Hz")
+    period: float = Field(1.0, gt=0, description="how often a chirp or a burst begins, s")
+    length: float = Field(0.2, gt=0, description="how long a burst of oscillation lasts, s")
+    width: float = Field(0.0005, gt=0, description="width of a spike's peak at half its height, s")
+    channels: tuple[ChannelSettings, ...] = Field(
+        (), description="what each channel has for itself; empty: all `n_channels` are alike"
+    )
+    seed: int = Field(0, ge=0, description="seed of all that is random: the same gives the same samples")
     units: str = Field("V", description="units of the samples")
     chunk_size: int = Field(0, ge=0, description="samples per chunk; 0: those of 20 ms")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _count_channels(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("channels") and "n_channels" not in values:
+            return {**values, "n_channels": len(values["channels"])}
+        return values
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if self.channels and len(self.channels) != self.n_channels:
+            raise ValueError(f"channels: {len(self.channels)} of them for n_channels={self.n_channels}")
+        return self
+
+    def shapes(self) -> list[Shape]:
+        """Waveform of each channel."""
+        common = {name: getattr(self, name) for name in Shape.__dataclass_fields__ if name != "phase"}
+        own = [c.model_dump(exclude={"name"}, exclude_none=True) for c in self.channels]
+        return [
+            Shape(**{"phase": i / self.n_channels, **common, **(own[i] if own else {})})
+            for i in range(self.n_channels)
+        ]
+
 
 class SignalGenerator(Source):
-    """Sine with white noise, output `out`, float64.
+    """Test signals, output `out`, float64.
 
-    A sample is a function of its absolute index alone: neither the phase nor the noise depend on how the
-    stream is cut into chunks, and the phase is exact after any time.
+    ==========  ======================================================================================
+    waveform    what it is
+    ==========  ======================================================================================
+    `sine`      a sine of `frequency`
+    `square`    up for the part `duty` of each turn, else down
+    `chirp`     a sine that goes from `frequency` to `frequency_end` in each `period`
+    `noise`     white, Gaussian, of standard deviation `amplitude`
+    `spikes`    action potentials as seen from outside, at random moments, `frequency` per second
+    `bursts`    a sine of `frequency` for `length` seconds in each `period`, else silence
+    ==========  ======================================================================================
+
+    A sample is a function of its absolute index alone: neither phase nor noise nor spikes depend on how the
+    stream is cut into chunks, and phases are exact after any time.
+
+    Examples
+    --------
+    >>> generator.configure(sample_rate=1000, channels=[
+    ...     {"name": "heart", "frequency": 1.2},
+    ...     {"name": "sync", "waveform": "square", "amplitude": 5.0},
+    ... ])
     """
 
     settings_type = SignalGeneratorSettings
@@ -46,21 +116,30 @@ class SignalGenerator(Source):
     def __init__(self, settings: SignalGeneratorSettings) -> None:
         super().__init__(settings)
         self._pace = Pace(settings.sample_rate)
-        self._turns_per_sample = Fraction(settings.frequency) / Fraction(settings.sample_rate)
         self._chunk_size = settings.chunk_size or default_chunk_size(settings.sample_rate)
         self._position = 0
         self._block = (-1, np.empty((0, settings.n_channels)))
+        self._shapes = shapes = settings.shapes()
+        self._sigma = np.array([shape.sigma for shape in shapes])
+        members = [[i for i, shape in enumerate(shapes) if shape.waveform == kind] for kind in WAVEFORMS]
+        self._groups = [
+            Group([shapes[i] for i in channels], channels, settings.sample_rate, settings.seed)
+            for channels in members
+            if channels
+        ]
 
     def describe(self) -> Mapping[str, StreamSpec]:
         """One analog signal."""
         s = self.settings
-        if s.frequency >= s.sample_rate / 2:
-            raise ConfigurationError(
-                f"frequency={s.frequency} Hz at sample_rate={s.sample_rate} Hz: wanted less than "
-                f"{s.sample_rate / 2} Hz; raise the sample rate"
-            )
+        for number, shape in enumerate(self._shapes):
+            shape.check(s.sample_rate, f"channel {number}: " if s.channels else "")
+        names = tuple(c.name or str(i) for i, c in enumerate(s.channels))
         shape = (-1, s.n_channels)
-        return {"out": StreamSpec.of(np.float64, shape=shape, sample_rate=s.sample_rate, units=s.units)}
+        return {
+            "out": StreamSpec.of(
+                np.float64, shape=shape, sample_rate=s.sample_rate, units=s.units, channel_names=names
+            )
+        }
 
     def open(self) -> None:
         """Start from sample 0, now."""
@@ -81,8 +160,8 @@ class SignalGenerator(Source):
         out = np.empty((stop - start, self.settings.n_channels))
         at = start
         while at < stop:
-            number, offset = divmod(at, _BLOCK)
-            end = min(stop, (number + 1) * _BLOCK)
+            number, offset = divmod(at, BLOCK)
+            end = min(stop, (number + 1) * BLOCK)
             out[at - start : end - start] = self._block_samples(number)[offset : offset + end - at]
             at = end
         return out
@@ -90,14 +169,11 @@ class SignalGenerator(Source):
     def _block_samples(self, number: int) -> npt.NDArray[np.float64]:
         """Block ``number`` of the signal; the last one is kept, since chunks come in order."""
         if self._block[0] != number:
-            s = self.settings
-            # Exact to here, however far the index; within the block the rounding is that of one turn.
-            first = float(number * _BLOCK * self._turns_per_sample % 1)
-            turns = first + np.arange(_BLOCK)[:, np.newaxis] * float(self._turns_per_sample)
-            signal = s.amplitude * np.sin(2 * np.pi * (turns + np.arange(s.n_channels) / s.n_channels))
-            signal += s.offset
-            if s.noise:
-                bits = np.random.Philox(key=s.seed % 2**128, counter=number << 128)
-                signal += s.noise * np.random.Generator(bits).standard_normal(signal.shape)
+            signal = np.empty((BLOCK, self.settings.n_channels))
+            for group in self._groups:
+                signal[:, group.columns] = group.block(number)
+            if self._sigma.any():
+                rng = random_of(self.settings.seed, 0, number)
+                signal += self._sigma * rng.standard_normal(signal.shape)
             self._block = (number, signal)
         return self._block[1]

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import struct
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, MissingDependency
+from pyacq_lab.model.events import LABEL_NBYTES, Event, event_spec
+from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
+
+
+class Samples(Protocol):
+    """Rows of a recording: an array, or what reads them from a file when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape with time first."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,23 +43,33 @@ class Recording:
 
     Attributes
     ----------
-    data : ndarray, shape (n_samples, n_channels) or (n_samples, height, width, ...)
+    data : Samples, shape (n_samples, n_channels) or (n_samples, height, width, ...)
         Raw samples; may be mapped from a file. At least one.
     sample_rate : float
         Hz.
     units : str
-        Units of ``raw * scale``.
-    scale : float
-        Factor from raw samples to units.
+        Units of ``raw * scale + offset``.
+    scale, offset : float or tuple of float
+        From raw samples to units, as in `StreamSpec`.
     channel_names : tuple of str
         Names, or empty.
+    delay_ns : int
+        Time of the first sample since the recording began, ns.
+    gaps : tuple of (int, int)
+        Rows ``[start, stop)`` that were never recorded, in order; `data` hold anything there.
+    stream : StreamSpec or None
+        The stream of which it was made, where that is known: says what the fields above do not.
     """
 
-    data: npt.NDArray[Any]
+    data: Samples
     sample_rate: float
     units: str = ""
-    scale: float = 1.0
+    scale: float | tuple[float, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
     channel_names: tuple[str, ...] = ()
+    delay_ns: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
+    stream: StreamSpec | None = None
 
     def relabelled(self, units: str | None, channel_names: tuple[str, ...]) -> Recording:
         """Copy with the user's labels where they were given."""
@@ -48,43 +78,94 @@ class Recording:
 
     def spec(self) -> StreamSpec:
         """Describe the samples as a stream."""
+        if self.stream is not None:
+            return self.stream.replace(units=self.units, channel_names=self.channel_names)
         return StreamSpec.of(
             self.data.dtype,
-            streamtype="analogsignal" if self.data.ndim == 2 else "video",
+            streamtype="analogsignal" if len(self.data.shape) == 2 else "video",
             shape=(-1, *self.data.shape[1:]),
             sample_rate=self.sample_rate,
             units=self.units,
             scale=self.scale,
+            offset=self.offset,
             channel_names=self.channel_names,
         )
 
 
-def load_file(path: str, sample_rate: float | None) -> Recording:
-    """Load a .npy, .csv or .wav file.
+@dataclass(frozen=True, eq=False)
+class EventTrack:
+    """Events of a recording.
+
+    Attributes
+    ----------
+    events : tuple of Event
+        In order; their ``time_ns`` count from the recording's beginning.
+    sample_rate : float
+        Rate of the stream that they mark, Hz.
+    """
+
+    events: tuple[Event, ...]
+    sample_rate: float
+
+    @property
+    def label_nbytes(self) -> int:
+        """Bytes that the longest label needs."""
+        return max(LABEL_NBYTES, *(len(event.label.encode()) for event in self.events), 1)
+
+    def spec(self) -> StreamSpec:
+        """Describe the events as a stream."""
+        return event_spec(self.sample_rate, self.label_nbytes)
+
+
+Track = Recording | EventTrack
+
+Tracks = Mapping[str, Track]
+"""What a file holds, by names that outputs can have."""
+
+
+def one_recording(recording: Recording) -> Tracks:
+    """Name the only recording of a file."""
+    return {"out": recording}
+
+
+def load_file(path: str, sample_rate: float | None, segment: int | None = None) -> Tracks:
+    """Load a file, or a run folder that a `Recorder` wrote.
 
     Raises
     ------
     ConfigurationError
         The file is missing, empty, damaged or of another kind, or its sample rate is not known.
+    MissingDependency
+        The package that reads this kind is not installed.
     """
-    loaders = {".npy": _load_npy, ".csv": _load_csv, ".wav": _load_wav}
     file = Path(path).expanduser()
-    loader = loaders.get(file.suffix.lower())
-    if loader is None:
-        raise ConfigurationError(f"path={path!r}: wanted a file that ends in {', '.join(loaders)}")
+    kind = "run folder" if file.is_dir() else file.suffix.lower()
+    if kind not in _KINDS:
+        raise ConfigurationError(f"path={path!r}: wanted a file that ends in {', '.join(_KINDS)}")
     try:
-        recording = loader(file, sample_rate)
-    except ConfigurationError:
+        tracks = _KINDS[kind](file, sample_rate, segment)
+    except (ConfigurationError, MissingDependency):
         raise
-    except (OSError, ValueError, EOFError, UserWarning) as error:
-        raise ConfigurationError(f"path={path!r} cannot be read as {file.suffix}: {error}") from error
-    data = recording.data
-    if data.ndim < 1 or not data.size:
+    except (OSError, ValueError, LookupError, EOFError, UserWarning) as error:
+        raise ConfigurationError(f"path={path!r} cannot be read as {kind}: {error}") from error
+    checked = {name: _checked(track, path) for name, track in tracks.items()}
+    if not any(isinstance(track, Recording) or track.events for track in checked.values()):
+        raise ConfigurationError(f"path={path!r} holds neither samples nor events")
+    return checked
+
+
+def _checked(track: Track, path: str) -> Track:
+    if isinstance(track, EventTrack):
+        return track
+    data = track.data
+    if not data.shape or 0 in data.shape:
         raise ConfigurationError(f"path={path!r} holds an array of shape {data.shape}: wanted samples")
-    return replace(recording, data=data[:, np.newaxis] if data.ndim == 1 else data)
+    if isinstance(data, np.ndarray) and data.ndim == 1 and track.stream is None:
+        return replace(track, data=data[:, np.newaxis])
+    return track
 
 
-def load_dataset(name: str, sample_rate: float | None) -> Recording:
+def load_dataset(name: str, sample_rate: float | None) -> Tracks:
     """Load a recording that an installed package ships.
 
     ``"ecg"`` is `pywt.data.ecg` of PyWavelets: 1024 samples of a human electrocardiogram in one channel.
@@ -96,21 +177,18 @@ def load_dataset(name: str, sample_rate: float | None) -> Recording:
     """
     if name != "ecg":
         raise ConfigurationError(f"dataset={name!r}: wanted 'ecg'")
-    try:
-        data = importlib.import_module("pywt.data").ecg()
-    except ImportError as error:
-        raise MissingDependency(
-            "dataset='ecg' needs PyWavelets on the node's machine: pip install PyWavelets"
-        ) from error
-    return Recording(data[:, np.newaxis], sample_rate or 360.0, units="adu", channel_names=("ecg",))
+    data = import_optional("pywt.data", "dataset='ecg'", "PyWavelets").ecg()
+    recording = Recording(data[:, np.newaxis], sample_rate or 360.0, units="adu", channel_names=("ecg",))
+    return one_recording(recording)
 
 
-def _load_npy(file: Path, sample_rate: float | None) -> Recording:
+def _load_npy(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
     # Mapped, not read: a recording may be larger than memory.
-    return Recording(np.load(file, mmap_mode="r", allow_pickle=False), _needed(sample_rate, file))
+    data = np.load(file, mmap_mode="r", allow_pickle=False)
+    return one_recording(Recording(data, _needed(sample_rate, file)))
 
 
-def _load_csv(file: Path, sample_rate: float | None) -> Recording:
+def _load_csv(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         first = next(csv.reader(lines), [])
     if not first:
@@ -128,32 +206,36 @@ def _load_csv(file: Path, sample_rate: float | None) -> Recording:
             converters=lambda cell: float(cell.strip() or "nan"),
         )
     names = tuple(cell.strip() for cell in first) if is_header else ()
-    return Recording(data, _needed(sample_rate, file), channel_names=names)
+    return one_recording(Recording(data, _needed(sample_rate, file), channel_names=names))
 
 
-def _load_wav(file: Path, sample_rate: float | None) -> Recording:
+def _load_wav(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
     from scipy.io import wavfile
 
     try:
         rate, data = wavfile.read(file)
     except struct.error as error:
         raise ValueError(f"cut short: {error}") from error
-    if sample_rate is not None and sample_rate != rate:
-        raise ConfigurationError(
-            f"sample_rate={sample_rate}: {file.name} was recorded at {rate} Hz; leave the setting out"
-        )
+    _check_rate(sample_rate, float(rate), file)
     if data.dtype == np.uint8:  # the one unsigned kind of the format, with silence at 128
         data = data.astype(np.int16) - 128
         scale = 1 / 128
     else:
         scale = 1 / (np.iinfo(data.dtype).max + 1) if data.dtype.kind == "i" else 1.0
-    return Recording(data, float(rate), units="FS", scale=scale)
+    return one_recording(Recording(data, float(rate), units="FS", scale=scale))
 
 
 def _needed(sample_rate: float | None, file: Path) -> float:
     if sample_rate is None:
         raise ConfigurationError(f"{file.name} does not say its sample rate: give sample_rate, Hz")
     return sample_rate
+
+
+def _check_rate(sample_rate: float | None, recorded: float, file: Path) -> None:
+    if sample_rate is not None and sample_rate != recorded:
+        raise ConfigurationError(
+            f"sample_rate={sample_rate}: {file.name} was recorded at {recorded:g} Hz; leave the setting out"
+        )
 
 
 def _is_number(cell: str) -> bool:
@@ -163,3 +245,33 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _load_edf(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
+    from pyacq_lab.devices.edf import load_edf
+
+    return load_edf(file)
+
+
+def _load_xdf(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
+    from pyacq_lab.devices.xdf import load_xdf
+
+    return load_xdf(file)
+
+
+def _load_run(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
+    from pyacq_lab.devices.runs import load_run
+
+    return load_run(file, segment)
+
+
+_KINDS: Mapping[str, Callable[[Path, float | None, int | None], Tracks]] = {
+    ".npy": _load_npy,
+    ".csv": _load_csv,
+    ".wav": _load_wav,
+    ".edf": _load_edf,
+    ".bdf": _load_edf,
+    ".xdf": _load_xdf,
+    ".xdfz": _load_xdf,
+    "run folder": _load_run,
+}

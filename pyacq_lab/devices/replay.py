@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from pyacq_lab.devices.pacing import Pace, default_chunk_size
-from pyacq_lab.devices.recordings import Recording, load_dataset, load_file
-from pyacq_lab.errors import EndOfStream
-from pyacq_lab.model.chunk import Reading
-from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
-from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.devices.playback import Playback, PlaybackSettings
+from pyacq_lab.devices.recordings import Recording, Tracks, load_dataset, load_file
+from pyacq_lab.errors import ConfigurationError
 
 
-class ReplaySettings(Settings):
+class ReplaySettings(PlaybackSettings):
     """Settings of `Replay`: give either `path` or `dataset`."""
 
-    path: str | None = Field(None, description="recording on the node's machine: .npy, .csv or .wav")
+    path: str | None = Field(
+        None,
+        description="recording on the node's machine: .npy, .csv, .wav, .edf, .bdf, .xdf, or a run folder",
+    )
     dataset: Literal["ecg"] | None = Field(None, description="recording that a package ships; 'ecg'")
     sample_rate: float | None = Field(
         None, gt=0, description="sample rate, Hz; needed for .npy and .csv, else the recording's own"
@@ -30,11 +26,12 @@ class ReplaySettings(Settings):
     channel_names: tuple[str, ...] = Field(
         (), description="names of the channels; empty: the recording's own"
     )
-    loops: int = Field(1, ge=0, description="times that the recording is played; 0: endlessly")
-    realtime: bool = Field(
-        True, description="pace at the sample rate; False: as fast as the samples are taken"
+    streams: tuple[str, ...] = Field(
+        (), description="which streams of the recording are played; empty: all that it holds"
     )
-    chunk_size: int = Field(0, ge=0, description="samples per chunk; 0: those of 20 ms")
+    segment: int | None = Field(
+        None, ge=0, description="of a run folder: which start, where there were several"
+    )
 
     @model_validator(mode="after")
     def _one_recording(self) -> Self:
@@ -43,12 +40,18 @@ class ReplaySettings(Settings):
         return self
 
 
-class Replay(Source):
-    """A recording as a device, output `out`, in the recording's own data type.
+class Replay(Playback):
+    """A recording as a device, in the recording's own data type.
 
     Samples are paced by absolute deadlines: the replay never drifts from its clock. A late wake-up catches
     up with several chunks in one, and no sample is lost. Sample times count from the start at the sample
-    rate also when ``realtime=False``, where they run ahead of the clock.
+    rate also at another ``speed`` and with ``realtime=False``, where they run ahead of the clock; then the
+    replay waits for lossless readers.
+
+    A recording of one stream has the output `out`. One of several has an output for each: run folders and
+    XDF files by their names, EDF and BDF files one for each sample rate and unit, such as ``256 Hz uV``, and
+    their annotations as `events`. They are played from a common beginning, each with the delay that it had.
+    What was missing in the recording is missing again.
 
     The dataset ``"ecg"`` is the electrocardiogram that PyWavelets ships: see `recordings.load_dataset`.
     """
@@ -57,54 +60,30 @@ class Replay(Source):
     settings: ReplaySettings
 
     def __init__(self, settings: ReplaySettings) -> None:
-        super().__init__(settings)
-        self._recording = _load(settings)
-        rate = self._recording.sample_rate
-        self._pace = Pace(rate)
-        self._chunk_size = settings.chunk_size or default_chunk_size(rate)
-        self._end = settings.loops * len(self._recording.data) or None
-        self._position = 0
-
-    @property
-    def waits(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether it can wait for its readers: where nobody asked for the true pace."""
-        return not self.settings.realtime
-
-    def describe(self) -> Mapping[str, StreamSpec]:
-        """One output; recordings of more than two dimensions are video."""
-        return {"out": self._recording.spec()}
-
-    def open(self) -> None:
-        """Start from the recording's first sample, now."""
-        self._pace.begin(self.clock.now_ns())
-        self._position = 0
-
-    def read(self, timeout: float) -> Reading | None:
-        """Give the samples that are due; EndOfStream after the last."""
-        start = self._position
-        if start == self._end:
-            raise EndOfStream(f"all {start} samples were replayed")
-        if self.settings.realtime:
-            stop = self._pace.take(self.clock, start, self._chunk_size, timeout, self._end)
-        else:
-            stop = start + self._chunk_size
-            stop = stop if self._end is None else min(stop, self._end)
-        if stop == start:
-            return None
-        self._position = stop
-        return Reading(self._samples(start, stop), time_ns=self._pace.time_ns(start))
-
-    def _samples(self, start: int, stop: int) -> npt.NDArray[Any]:
-        data = self._recording.data
-        at = start % len(data)
-        if at + stop - start <= len(data):
-            return np.array(data[at : at + stop - start])  # a copy: the file may be mapped, not read
-        return np.take(data, np.arange(at, at + stop - start) % len(data), axis=0)
+        super().__init__(settings, _load(settings))
 
 
-def _load(settings: ReplaySettings) -> Recording:
+def _load(settings: ReplaySettings) -> Tracks:
     if settings.path is not None:
-        recording = load_file(settings.path, settings.sample_rate)
+        tracks = load_file(settings.path, settings.sample_rate, settings.segment)
     else:
-        recording = load_dataset(settings.dataset or "", settings.sample_rate)
-    return recording.relabelled(settings.units, settings.channel_names)
+        tracks = load_dataset(settings.dataset or "", settings.sample_rate)
+    unknown = [name for name in settings.streams if name not in tracks]
+    if unknown:
+        raise ConfigurationError(f"no stream {unknown[0]!r} in the recording: it has {', '.join(tracks)}")
+    chosen = {name: tracks[name] for name in settings.streams or tracks}
+    if len(chosen) == 1:
+        chosen = {"out": next(iter(chosen.values()))}
+    if settings.units is None and not settings.channel_names:
+        return chosen
+    recordings = [name for name, track in chosen.items() if isinstance(track, Recording)]
+    if len(recordings) != 1:
+        raise ConfigurationError(
+            f"units and channel_names for {len(recordings)} streams: choose one with streams=['...']"
+        )
+    return {
+        name: track.relabelled(settings.units, settings.channel_names)
+        if isinstance(track, Recording)
+        else track
+        for name, track in chosen.items()
+    }

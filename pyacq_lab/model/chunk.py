@@ -94,11 +94,14 @@ class Reading:
         Samples that the hardware lost right before `data` (an overrun).
     time_ns : int or None
         Time of the first sample by the host's clock, ns since 1970 UTC. None: the node stamps it.
+    uncertainty_ns : int
+        Half-width of the interval in which `time_ns` lies, ns; -1 where it is unknown.
     """
 
     data: npt.NDArray[Any]
     lost: int = 0
     time_ns: int | None = None
+    uncertainty_ns: int = -1
 
 
 def concatenate(chunks: list[Chunk]) -> npt.NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import reprlib
+from collections.abc import Container
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError
@@ -51,4 +52,16 @@ def check_name(name: Any, of: str) -> str:
             f"name of a {of}: {reprlib.repr(name)} came; "
             "wanted printable text of 1 to 64 characters without / : or ."
         )
+    return name
+
+
+def port_name(wished: str, taken: Container[str] = ()) -> str:
+    """Make a name that a port can have of any text: without what separates the parts of a place.
+
+    A name that is ``taken`` gets a number.
+    """
+    kept = "".join(c if c.isprintable() and c not in "/:." else "_" for c in wished).strip() or "out"
+    name, number = kept[:60], 2
+    while name in taken:
+        name, number = f"{kept[:56]} {number}", number + 1
     return name

@@ -19,6 +19,7 @@ from pyacq_lab.node.transform import TransformNode
 BUILT_IN = {
     "SystemMonitor": "pyacq_lab.devices.system",
     "Replay": "pyacq_lab.devices.replay",
+    "ArraySource": "pyacq_lab.devices.arrays",
     "SignalGenerator": "pyacq_lab.devices.generator",
     "SimulatedDevice": "pyacq_lab.testing.device",
     "SosFilter": "pyacq_lab.processing.sos",

@@ -73,7 +73,7 @@ class SourceNode(Node[Source]):
         time_ns = reading.time_ns
         if time_ns is None:
             time_ns = self._context.clock.now_ns() - round(n_samples / self._rate(name) * 1e9)
-        output.send(reading.data, time_ns, lost=reading.lost)
+        output.send(reading.data, time_ns, reading.uncertainty_ns, lost=reading.lost)
 
     def _rate(self, name: str) -> float:
         spec = self._output(name).spec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import importlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import MissingDependency, RecordingError, SamplesGone
+from pyacq_lab.errors import RecordingError, SamplesGone
 from pyacq_lab.model.chunk import Gap
+from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.manifest import (
     JOURNAL,
@@ -188,10 +188,7 @@ class Signal:
 
     def to_xarray(self) -> Any:
         """All samples as an `xarray.DataArray` with times (s), channel names and units; MissingDependency."""
-        try:
-            xarray = importlib.import_module("xarray")
-        except ImportError as error:
-            raise MissingDependency("to_xarray() needs xarray: pip install xarray") from error
+        xarray = import_optional("xarray", "to_xarray()", "xarray")
         data = self[:]
         dims = ("time", "channel") if data.ndim == 2 else ("time", *(f"axis{i}" for i in range(1, data.ndim)))
         coords: dict[str, Any] = {"time": self.times}

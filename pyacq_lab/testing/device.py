@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import numpy as np
@@ -27,6 +28,14 @@ class SimulatedDeviceSettings(Settings):
     drop: tuple[tuple[int, int], ...] = Field(
         (), description="ranges [start, stop) of samples lost in hardware, in order"
     )
+    duplicate: tuple[tuple[int, int], ...] = Field(
+        (), description="ranges [start, stop) of samples that come a second time after the first, in order"
+    )
+    drift_ppm: float = Field(
+        0.0,
+        gt=-1e6,
+        description="by how much the device's clock is faster than the host's, parts per million",
+    )
     fail_at: int | None = Field(None, ge=0, description="sample at which reading raises OSError")
     fail_open: bool = Field(False, description="opening raises OSError")
     end_at: int | None = Field(None, ge=0, description="sample at which the stream ends")
@@ -37,9 +46,12 @@ class SimulatedDeviceSettings(Settings):
 
     @model_validator(mode="after")
     def _ranges_in_order(self) -> Self:
-        flat = [index for pair in self.drop for index in pair]
-        if any(a >= b for a, b in self.drop) or flat != sorted(flat) or any(index < 0 for index in flat):
-            raise ValueError("drop: wanted ranges (start, stop) with 0 <= start < stop, in order, apart")
+        for name, ranges in (("drop", self.drop), ("duplicate", self.duplicate)):
+            flat = [index for pair in ranges for index in pair]
+            if any(a >= b for a, b in ranges) or flat != sorted(flat) or any(index < 0 for index in flat):
+                raise ValueError(
+                    f"{name}: wanted ranges (start, stop) with 0 <= start < stop, in order, apart"
+                )
         return self
 
 
@@ -47,7 +59,14 @@ class SimulatedDevice(Source):
     """A counter: channel ``c`` of sample ``k`` is ``k * n_channels + c``, int64, output `out`.
 
     Every sample says where it belongs, so that loss, repetition or disorder on its way is seen.
-    It keeps its pace by the clock; `SimulatedDeviceSettings` say when and how it breaks.
+    It keeps its pace by the clock. `SimulatedDeviceSettings` say when and how it breaks; the methods
+    `lose`, `repeat`, `step_clock`, `hang` and `unplug` break it while it runs.
+
+    Examples
+    --------
+    >>> device.configure(sample_rate=1000, drop=[(5000, 5100)])
+    >>> ...
+    >>> device.unplug()  # the node faults, as it would if somebody had pulled the plug
     """
 
     settings_type = SimulatedDeviceSettings
@@ -55,9 +74,10 @@ class SimulatedDevice(Source):
 
     def __init__(self, settings: SimulatedDeviceSettings) -> None:
         super().__init__(settings)
-        self._pace = Pace(settings.sample_rate)
-        self._position = self._lost = 0
-        self._has_hung = False
+        self._pace = Pace(settings.sample_rate * (1 + settings.drift_ppm * 1e-6))
+        self._commands: deque[Callable[[], None]] = deque()
+        self._is_plugged = True
+        self._forget()
         self.is_open = False
 
     def describe(self) -> Mapping[str, StreamSpec]:
@@ -66,36 +86,33 @@ class SimulatedDevice(Source):
         return {"out": StreamSpec.of(np.int64, shape=(-1, s.n_channels), sample_rate=s.sample_rate)}
 
     def open(self) -> None:
-        """Start counting from 0; OSError where the settings say so."""
+        """Start counting from 0; OSError where the settings say so, or while it is unplugged."""
         if self.settings.fail_open:
             raise OSError("simulated fault: the device cannot be opened")
+        self._check_plugged()
         self._pace.begin(self.clock.now_ns())
-        self._position = self._lost = 0
-        self._has_hung = False
+        self._forget()
         self.is_open = True
 
     def read(self, timeout: float) -> Reading | None:
         """Give the samples that are due, up to the next event in the settings."""
+        while self._commands:
+            self._commands.popleft()()
+        self._check_plugged()
+        if self._again:
+            first, stop = self._again.popleft()
+            return Reading(self.samples(first, stop), time_ns=self._time_ns(first))
         s = self.settings
         if self._position == s.end_at:
             raise EndOfStream(f"simulated end at sample {s.end_at}")
         if self._position == s.fail_at:
             raise OSError(f"simulated fault at sample {s.fail_at}")
-        if self._position == s.hang_at and not self._has_hung:
-            self._has_hung = True
-            self.clock.sleep(s.hang_for)
-        start = self._position
-        stop = self._pace.take(self.clock, start, s.burst * s.chunk_size, timeout, self._next_event(start))
-        if stop == start:
-            return None
-        self._position = stop
-        # A reading ends where a range of lost samples begins, so what is lost of it comes first.
-        first = start + sum(max(0, min(stop, b) - max(start, a)) for a, b in s.drop)
-        self._lost += first - start
-        if first == stop != s.end_at:
-            return None  # a device notices what it lost when samples come again
-        lost, self._lost = self._lost, 0
-        return Reading(self.samples(first, stop), lost=lost, time_ns=self._time_ns(first))
+        if self._position == s.hang_at:
+            self._hang, self._has_hung = (0.0 if self._has_hung else s.hang_for), True
+        hang, self._hang = self._hang, 0.0
+        if hang:
+            self.clock.sleep(hang)
+        return self._next(timeout)
 
     def close(self) -> None:
         """Note that it was closed."""
@@ -106,13 +123,87 @@ class SimulatedDevice(Source):
         n = self.settings.n_channels
         return np.arange(start * n, stop * n, dtype=np.int64).reshape(-1, n)
 
+    # --- commands: from any thread, done by the next read
+
+    def lose(self, n_samples: int) -> None:
+        """Lose the next samples in hardware."""
+        self._commands.append(lambda: self._lose(n_samples))
+
+    def repeat(self, n_samples: int) -> None:
+        """Give the last samples once more."""
+        self._commands.append(
+            lambda: self._again.append((max(0, self._position - n_samples), self._position))
+        )
+
+    def step_clock(self, seconds: float) -> None:
+        """Let the times of all further samples be off by ``seconds`` more."""
+        self._commands.append(lambda: self._step(seconds))
+
+    def hang(self, seconds: float) -> None:
+        """Let the next read ignore its timeout."""
+        self._commands.append(lambda: setattr(self, "_hang", seconds))
+
+    def unplug(self) -> None:
+        """Pull the plug: reading and opening raise OSError until the node is configured again."""
+        self._is_plugged = False
+
+    def _lose(self, n_samples: int) -> None:
+        self._drop = _united([*self._drop, (self._position, self._position + n_samples)])
+
+    def _step(self, seconds: float) -> None:
+        self._offset_ns += round(seconds * NS_PER_S)
+
+    # ---
+
+    def _forget(self) -> None:
+        self._position = self._lost = self._offset_ns = 0
+        self._hang, self._has_hung = 0.0, False
+        self._drop = list(self.settings.drop)
+        self._duplicate = deque(self.settings.duplicate)
+        self._again: deque[tuple[int, int]] = deque()
+
+    def _check_plugged(self) -> None:
+        if not self._is_plugged:
+            raise OSError(f"simulated device: unplugged after {self._position} samples")
+
+    def _next(self, timeout: float) -> Reading | None:
+        start, end = self._position, self._next_event(self._position)
+        stop = self._pace.take(
+            self.clock, start, self.settings.burst * self.settings.chunk_size, timeout, end
+        )
+        if stop == start:
+            return None
+        self._position = stop
+        if self._duplicate and stop == self._duplicate[0][1]:
+            self._again.append(self._duplicate.popleft())
+        # A reading ends where a range of lost samples begins, so what is lost of it comes first.
+        first = start + sum(max(0, min(stop, b) - max(start, a)) for a, b in self._drop)
+        self._lost += first - start
+        if first == stop != self.settings.end_at:
+            return None  # a device notices what it lost when samples come again
+        lost, self._lost = self._lost, 0
+        return Reading(self.samples(first, stop), lost=lost, time_ns=self._time_ns(first))
+
     def _next_event(self, start: int) -> int | None:
         """Where the present reading must end: an event can only come first in a reading."""
         s = self.settings
-        events = [s.end_at, s.fail_at, s.hang_at, s.clock_step_at, *(a for a, _ in s.drop)]
+        events = [s.end_at, s.fail_at, s.hang_at, s.clock_step_at]
+        events += [a for a, _ in self._drop] + [b for _, b in self._duplicate]
         return min((e for e in events if e is not None and e > start), default=None)
 
     def _time_ns(self, index: int) -> int:
         step = self.settings.clock_step_at
         is_off = step is not None and index >= step
-        return self._pace.time_ns(index) + (round(self.settings.clock_step * NS_PER_S) if is_off else 0)
+        own = round(self.settings.clock_step * NS_PER_S) if is_off else 0
+        return self._pace.time_ns(index) + self._offset_ns + own
+
+
+def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that touch joined."""
+    out: list[tuple[int, int]] = []
+    for start, stop in sorted(ranges):
+        if out and start <= out[-1][1]:
+            out[-1] = out[-1][0], max(stop, out[-1][1])
+        else:
+            out.append((start, stop))
+    return out

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 from typing import Any
 
-from pyacq_lab.errors import MissingDependency, ProtocolError
+from pyacq_lab.errors import ProtocolError
+from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import Compression
 
 _LEVEL = 5  # the library's own default, a good one for all its codecs
@@ -14,13 +14,10 @@ _LEVEL = 5  # the library's own default, a good one for all its codecs
 
 def codec_library() -> ModuleType:
     """Give the library. Raises MissingDependency where it is not installed."""
-    try:
-        return importlib.import_module("blosc2")
-    except ImportError:
-        raise MissingDependency(
-            "compressed streams want blosc2: pip install 'pyacq_lab[compression]' at both ends, "
-            "or configure the output with compression=''"
-        ) from None
+    return import_optional(
+        "blosc2", "a compressed stream (at both ends)", "blosc2", "compression",
+        "Or configure the output with compression=''",
+    )  # fmt: skip
 
 
 def pack(samples: Any, codec: Compression, itemsize: int) -> bytes | None:

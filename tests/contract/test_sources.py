@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyacq_lab.devices import Replay, SignalGenerator, SystemMonitor
+from pyacq_lab.devices import ArraySource, Replay, SignalGenerator, SystemMonitor
+from pyacq_lab.devices.waveforms import WAVEFORMS
 from pyacq_lab.testing import ManualClock, SimulatedDevice, SourceContract
 
 
@@ -32,6 +33,17 @@ class TestSignalGenerator(SourceContract):
 class TestLateSignalGenerator(TestSignalGenerator):
     def make_clock(self):
         return ManualClock(late=0.13)
+
+
+@pytest.mark.parametrize("waveform", WAVEFORMS)
+class TestSignalGeneratorOfEachWaveform(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _waveform(self, waveform) -> None:
+        self.waveform = waveform
+
+    def make(self):
+        settings = SignalGenerator.settings_type.checked(n_channels=2, waveform=self.waveform, width=0.01)
+        return SignalGenerator(settings)
 
 
 class TestReplayOfEcg(SourceContract):
@@ -58,6 +70,12 @@ class TestReplayAsFastAsItIsTaken(SourceContract):
 
     def make(self):
         return Replay(Replay.settings_type.checked(dataset="ecg", loops=0, realtime=False))
+
+
+class TestArraySource(SourceContract):
+    def make(self):
+        settings = ArraySource.settings_type.checked(data=np.arange(5000).reshape(-1, 5), loops=0)
+        return ArraySource(settings)
 
 
 class TestSimulatedDevice(SourceContract):

@@ -65,3 +65,101 @@ def test_starts_again_from_sample_0():
 def test_refuses_what_the_rate_cannot_carry():
     with pytest.raises(ConfigurationError, match="wanted less than 50"):
         generator_of(sample_rate=100.0, frequency=50.0).describe()
+
+
+def test_each_channel_has_its_own():
+    generator = generator_of(
+        sample_rate=100.0,
+        amplitude=2.0,
+        channels=(
+            {"name": "slow", "frequency": 1.0, "phase": 0.25},
+            {"waveform": "square", "frequency": 5.0, "offset": 1.0, "duty": 0.3, "phase": 0.0},
+        ),
+    )
+    (spec,) = generator.describe().values()
+    assert spec.channel_names == ("slow", "1")
+    got = generator.samples(0, 200)
+    np.testing.assert_allclose(got[:, 0], 2 * np.cos(2 * np.pi * np.arange(200) / 100), atol=1e-12)
+    np.testing.assert_array_equal(got[:, 1], np.where(np.arange(200) % 20 < 6, 3.0, -1.0))
+
+
+@pytest.mark.parametrize("start", [0, 10**15])
+def test_edges_of_a_square_are_where_they_belong(start):
+    got = generator_of(sample_rate=30_000.0, waveform="square", frequency=3.0).samples(start, start + 100_000)
+    np.testing.assert_array_equal(
+        got[:, 0], np.where(np.arange(start, start + 100_000) % 10_000 < 5000, 1, -1)
+    )
+
+
+def test_a_chirp_sweeps_in_each_period():
+    settings = {"sample_rate": 1000.0, "waveform": "chirp", "frequency": 10.0, "frequency_end": 50.0}
+    got = generator_of(**settings, period=2.0).samples(0, 4000)[:, 0]
+    t = np.arange(2000) / 1000
+    np.testing.assert_allclose(got[:2000], np.sin(2 * np.pi * (10 * t + 10 * t**2)), atol=1e-6)
+    np.testing.assert_allclose(got[2000:], got[:2000], atol=1e-6)
+
+
+def test_bursts_come_and_go():
+    settings = {"sample_rate": 1000.0, "waveform": "bursts", "frequency": 50.0, "period": 0.5, "length": 0.1}
+    got = generator_of(**settings).samples(0, 5000)[:, 0].reshape(10, 500)
+    np.testing.assert_array_equal(got[:, 100:], 0.0)
+    np.testing.assert_allclose(got[:, :100] - np.sin(2 * np.pi * np.arange(100) / 20), 0, atol=1e-11)
+
+
+def test_noise_is_as_strong_as_its_amplitude_and_what_is_added():
+    got = generator_of(waveform="noise", amplitude=3.0, noise=4.0, offset=10.0).samples(0, 50_000)
+    assert got.std() == pytest.approx(5.0, rel=0.03)
+    assert got.mean() == pytest.approx(10.0, abs=0.1)
+
+
+def test_spikes_come_as_often_as_was_asked_for():
+    settings = {"sample_rate": 30_000.0, "waveform": "spikes", "amplitude": 80.0, "n_channels": 2}
+    got = generator_of(**settings, frequency=50.0).samples(0, 600_000)
+    is_below = got < -40.0
+    counts = (is_below[1:] & ~is_below[:-1]).sum(axis=0)
+    assert counts == pytest.approx([1000, 1000], rel=0.15)  # five standard deviations, and some overlap
+    assert not np.array_equal(got[:, 0], got[:, 1])
+    lone = generator_of(**settings, frequency=0.5, seed=1).samples(0, 600_000)
+    assert lone.min() == pytest.approx(-80.0, rel=0.01)
+
+
+@given(st.lists(st.integers(0, 4000), max_size=4), st.sampled_from(["spikes", "chirp", "bursts", "noise"]))
+def test_no_waveform_depends_on_the_cuts(cuts, waveform):
+    settings = {"waveform": waveform, "frequency": 30.0, "width": 0.4, "n_channels": 2}
+    edges = [0, *sorted(cuts), 4000]
+    parts = [generator_of(**settings).samples(a, b) for a, b in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate(parts), generator_of(**settings).samples(0, 4000))
+
+
+@pytest.mark.parametrize("sample_rate", [1000.0, 1000 / 3])
+def test_ten_minutes_have_as_many_samples_as_they_should_have(sample_rate):
+    """However late each sleep ends: the rate is that of the clock, and so are the sample times."""
+    generator = generator_of(sample_rate=sample_rate, chunk_size=50)
+    generator.clock = clock = ManualClock(late=0.0017)
+    begin = clock.now_ns()
+    generator.open()
+    total = 0
+    while clock.now_ns() - begin < 600 * 10**9:
+        reading = generator.read(0.1)
+        if reading is not None:
+            assert reading.time_ns - begin == -(-total * 10**9 // Fraction(sample_rate))
+            assert reading.lost == 0
+            total += len(reading.data)
+    passed = Fraction(clock.now_ns() - begin, 10**9)
+    assert 0 <= passed * Fraction(sample_rate) - total < 50 + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"waveform": "chirp", "frequency_end": 500.0}, "frequency_end=500.0 Hz at sample_rate=1000.0 Hz"),
+        ({"waveform": "spikes", "width": 0.001}, "at least two samples"),
+        ({"waveform": "bursts", "length": 2.0}, "wanted less than the period"),
+        ({"channels": ({}, {"frequency": 501.0})}, "channel 1: frequency=501.0 Hz"),
+        ({"n_channels": 3, "channels": ({}, {})}, "2 of them for n_channels=3"),
+        ({"waveform": "triangle"}, "one of sine, square"),
+    ],
+)
+def test_refusals(settings, says):
+    with pytest.raises(ConfigurationError, match=says):
+        generator_of(**settings).describe()

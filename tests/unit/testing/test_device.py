@@ -114,10 +114,67 @@ def test_hangs_once():
 
 @pytest.mark.parametrize("drop", [((5, 5),), ((9, 3),), ((0, 5), (4, 8)), ((-3, 2),)])
 def test_refuses_ranges_that_are_none(drop):
-    with pytest.raises(ConfigurationError, match="drop: wanted ranges"):
+    with pytest.raises(ConfigurationError, match="wanted ranges"):
         device_of(drop=drop)
 
 
 def test_a_clock_never_steps_back():
     with pytest.raises(ValueError, match="never steps back"):
         ManualClock().advance(-1.0)
+
+
+def test_duplicates_come_after_what_they_repeat():
+    device = device_of(duplicate=((5, 20), (30, 33)))
+    got = indices(read_until(device, 60 + 18)).tolist()
+    assert got == [*range(20), *range(5, 20), *range(20, 33), *range(30, 33), *range(33, 73)]
+
+
+def test_drifts():
+    device = device_of(drift_ppm=500.0, chunk_size=1000)
+    begin = device.clock.now_ns()
+    readings = read_until(device, 100_000, timeout=2.0)
+    last = readings[-1]
+    assert last.data[0, 0] // 2 == 99_000
+    assert last.time_ns - begin == pytest.approx(99 / 1.0005 * 1e9, abs=2)
+
+
+def test_loses_on_command_what_is_next():
+    device = device_of(drop=((45, 60),))
+    read_until(device, 20)
+    device.lose(30)
+    got = [device.read(1.0) for _ in range(4)]
+    assert [(r.lost, r.data[0, 0] // 2) for r in got if r is not None] == [(40, 60), (0, 80)]
+
+
+def test_repeats_on_command():
+    device = device_of()
+    read_until(device, 40)
+    device.repeat(5)
+    assert indices([device.read(1.0), device.read(1.0)]).tolist() == [*range(35, 60)]
+
+
+def test_clock_steps_on_command():
+    device = device_of()
+    first = read_until(device, 20)[0].time_ns
+    device.step_clock(1.5)
+    device.step_clock(0.5)
+    assert device.read(1.0).time_ns - first == 2_020_000_000
+
+
+def test_hangs_on_command():
+    device = device_of()
+    device.open()
+    device.hang(2.0)
+    before = device.clock.now_ns()
+    device.read(0.01)
+    assert device.clock.now_ns() - before >= 2_000_000_000
+
+
+def test_is_gone_when_it_is_unplugged():
+    device = device_of()
+    read_until(device, 40)
+    device.unplug()
+    with pytest.raises(OSError, match="unplugged after 40 samples"):
+        device.read(1.0)
+    with pytest.raises(OSError, match="unplugged"):
+        device.open()

@@ -1,0 +1,121 @@
+"""Events: markers, triggers and messages, as samples of a stream of their own.
+
+An event stream has ``streamtype="event"`` and one structured sample per event, in order. The index of a
+sample counts events; where the event belongs in the signal that it marks is said by its own fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.stream import StreamSpec
+
+LABEL_NBYTES = 64
+"""Bytes of UTF-8 that a label has unless the stream says otherwise."""
+
+EVENT_BUFFER = 10_000
+"""Events that a producer's ring buffer holds."""
+
+UNKNOWN = -1
+"""Index, channel or code of an event that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes
+    ----------
+    time_ns : int
+        When it happened, ns since 1970 UTC by the producing host's clock.
+    index : int
+        Absolute index of the sample that it marks, in the stream from which it came; `UNKNOWN` where it
+        marks none.
+    duration : int
+        Samples that it lasts; 0 for an instant.
+    channel : int
+        Column that it concerns; `UNKNOWN` where it concerns all.
+    code : int
+        Its number: a trigger's value, an edge's sign; `UNKNOWN` where it has none.
+    label : str
+        Its text.
+    """
+
+    time_ns: int
+    index: int = UNKNOWN
+    duration: int = 0
+    channel: int = UNKNOWN
+    code: int = UNKNOWN
+    label: str = ""
+
+
+def event_dtype(label_nbytes: int = LABEL_NBYTES) -> np.dtype[Any]:
+    """Data type of events: the fields of `Event`, with labels of so many bytes."""
+    return np.dtype(
+        [
+            ("time_ns", "<i8"),
+            ("index", "<i8"),
+            ("duration", "<i8"),
+            ("channel", "<i4"),
+            ("code", "<i4"),
+            ("label", f"S{label_nbytes}"),
+        ]
+    )
+
+
+def event_spec(sample_rate: float, label_nbytes: int = LABEL_NBYTES, **fields: Any) -> StreamSpec:
+    """Describe a stream of events.
+
+    Parameters
+    ----------
+    sample_rate : float
+        Rate of the stream whose samples the events mark, Hz: ``index / sample_rate`` is a time. Where they
+        mark none, about how many are expected per second.
+    label_nbytes : int
+        Bytes that a label may have.
+    **fields
+        Further fields of `StreamSpec`.
+    """
+    fields.setdefault("buffer_size", EVENT_BUFFER)
+    return StreamSpec.of(
+        event_dtype(label_nbytes), streamtype="event", shape=(-1,), sample_rate=sample_rate, **fields
+    )
+
+
+def event_array(events: Iterable[Event], label_nbytes: int = LABEL_NBYTES) -> npt.NDArray[Any]:
+    """Samples of an event stream, shape (n_events,).
+
+    A label that is too long is cut at a whole character, and ends in "…" to say so.
+    """
+    rows = [
+        (e.time_ns, e.index, e.duration, e.channel, e.code, _fitting(e.label, label_nbytes)) for e in events
+    ]
+    return np.array(rows, dtype=event_dtype(label_nbytes))
+
+
+def events_in(data: npt.NDArray[Any]) -> list[Event]:
+    """Events in samples of an event stream.
+
+    Raises
+    ------
+    ConfigurationError
+        The samples are no events.
+    """
+    if data.dtype.names != event_dtype().names:
+        raise ConfigurationError(f"samples of dtype {data.dtype} are no events: wanted {event_dtype()}")
+    rows: list[Any] = data.tolist()
+    return [Event(*row[:5], label=row[5].decode()) for row in rows]
+
+
+def _fitting(label: str, nbytes: int) -> bytes:
+    encoded = label.encode()
+    if len(encoded) <= nbytes:
+        return encoded
+    mark = "…".encode()
+    return encoded[: max(0, nbytes - len(mark))].decode(errors="ignore").encode() + mark
