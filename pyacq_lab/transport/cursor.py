@@ -78,7 +78,7 @@ class Cursor:
         serial = max(self.serial, ring.first)
         return ring.position - ring.position_of(serial) if serial < ring.serial else 0
 
-    def take(self, ring: StreamRing, most_backlog: int) -> Entry | Lost | None:
+    def take(self, ring: StreamRing, most_backlog: int, most: int = 0) -> Entry | Lost | None:
         """Give what is next for a reader, in order, and move past it; None where there is nothing yet.
 
         Parameters
@@ -87,9 +87,11 @@ class Cursor:
             Where it reads.
         most_backlog : int
             Samples by which it may fall behind before the oldest are dropped, unless it is lossless.
+        most : int
+            Samples up to which entries that lie side by side are given as one.
         """
         if self._ready:
-            return self._next_ready(ring)
+            return self._next_ready(ring, most)
         if self.policy != "lossless":
             self._drop(ring, most_backlog)
         while True:
@@ -103,12 +105,11 @@ class Cursor:
             if entry.position != self.position or entry.start != self.next or entry.epoch != self.epoch:
                 self._catch_up(ring, entry)
                 if self._ready:
-                    return self._next_ready(ring)
+                    return self._next_ready(ring, most)
             elif entry.count:
                 self.position += entry.count
                 self.next += entry.count
-                self.sent += entry.count
-                return entry
+                return self._given(ring, entry, most)
 
     def _drop(self, ring: StreamRing, most_backlog: int) -> None:
         """Move past what is older than the reader's policy allows."""
@@ -117,12 +118,22 @@ class Cursor:
             kept = ring.newest_before(ring.position - most_backlog - 1) + 1
             self.serial = max(self.serial, min(kept, ring.serial - 1))
 
-    def _next_ready(self, ring: StreamRing) -> Entry | Lost:
+    def _next_ready(self, ring: StreamRing, most: int) -> Entry | Lost:
         item = self._ready.popleft()
-        self.sent += item.count
-        if isinstance(item, Entry) and not ring.holds(item.serial):
-            return lost(item)
-        return item
+        if isinstance(item, Lost) or not ring.holds(item.serial):
+            self.sent += item.count
+            return item if isinstance(item, Lost) else lost(item)
+        return self._given(ring, item, most)
+
+    def _given(self, ring: StreamRing, entry: Entry, most: int) -> Entry:
+        """Give an entry that was moved past, and with it those that lie beside it."""
+        if entry.count < most and not self._ready:
+            self.serial, longer = ring.longer(entry, most)
+            self.position += longer.count - entry.count
+            self.next += longer.count - entry.count
+            entry = longer
+        self.sent += entry.count
+        return entry
 
     def _catch_up(self, ring: StreamRing, entry: Entry) -> None:
         """Note what lies between the cursor and an entry that does not follow on it, and the entry."""

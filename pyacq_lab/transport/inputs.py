@@ -249,7 +249,7 @@ class InputStream:
     # --- reading
 
     def recv(
-        self, timeout: float | None = None, *, copy: bool = True, physical: bool = False
+        self, timeout: float | None = None, *, copy: bool = True, physical: bool = False, most: int = 0
     ) -> Chunk | Gap | None:
         """Take the next chunk or gap, in order; None where none came within ``timeout`` seconds.
 
@@ -263,6 +263,9 @@ class InputStream:
             afterwards whether what was made of them can be trusted.
         physical : bool
             Whether the samples come as floats in the stream's units, ``raw * scale + offset``.
+        most : int
+            Samples up to which chunks that wait and lie side by side in the memory of a producer on this
+            machine come as one, with the time of the first: a reader that is behind catches up cheaply.
 
         Raises
         ------
@@ -275,7 +278,7 @@ class InputStream:
             raise EndOfStream(f"input {self.name} is closed")
         subscription = self._connected()
         deadline = None if timeout is None else time.monotonic() + timeout
-        while (item := subscription.take(copy)) is None:
+        while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:

@@ -19,6 +19,7 @@ FAST = 80e-6
 """Seconds between the chunks of a fast stream: less than it takes to put a thread to sleep and wake it."""
 
 _NAP = 400e-6
+_BLOCK_FAST, _BLOCK_NAP = 500e-6, 4e-3  # the same for a reader that takes several chunks at once
 
 
 class RingReader:
@@ -50,23 +51,25 @@ class RingReader:
         self._most = 1  # samples by which it may fall behind, unless it is lossless
         self._taken = 0  # position up to which everything was handed on
         self._lent = False  # whether the last chunk lies in the ring, and is in use
-        self._steps = 0
-        self._emptied = (0, 0, 0.0)  # steps, position, and when, as it was last found empty
+        self._in_blocks = False
+        self._emptied = (0, 0, 0.0)  # entries, position, and when, as it was last found empty
 
     def nap(self) -> float:
         """How long to leave the producer of a fast stream alone, s; asked each time there is nothing to take.
 
         0 where chunks come slowly enough to be woken for each.
         """
-        before, position, then = self._emptied
         now, cursor = time.perf_counter(), self.cursor
-        at = position if cursor is None else cursor.position
-        self._emptied = self._steps, at, now
-        steps, moved = self._steps - before, at - position
-        if not now - then < FAST * steps:
+        if cursor is None:
+            return 0.0
+        before, position, then = self._emptied
+        self._emptied = cursor.serial, cursor.position, now
+        steps, moved = cursor.serial - before, cursor.position - position
+        fast, nap = (_BLOCK_FAST, _BLOCK_NAP) if self._in_blocks else (FAST, _NAP)
+        if not now - then < fast * steps:
             return 0.0
         # No longer than an eighth of the ring takes to be written.
-        return min(_NAP, (now - then) * self.ring.size / max(1, moved) / 8)
+        return min(nap, (now - then) * self.ring.size / max(1, moved) / 8)
 
     def admit(self, admitted: Admitted, policy: Policy) -> None:
         """Take the place that the producer has given; one that comes back stays where it is."""
@@ -88,7 +91,7 @@ class RingReader:
         cursor, ring = self.cursor, self.ring
         return 0 if cursor is None else cursor.n_ready + max(0, ring.serial - max(cursor.serial, ring.first))
 
-    def take(self, inbox: Inbox, copy: bool) -> Chunk | Gap | None:
+    def take(self, inbox: Inbox, copy: bool, most: int = 0) -> Chunk | Gap | None:
         """Take what comes next; None where there is nothing.
 
         Parameters
@@ -97,16 +100,18 @@ class RingReader:
             The reader's accounts.
         copy : bool
             Whether its samples are to be a copy, valid for good.
+        most : int
+            Samples up to which chunks that lie side by side are taken as one.
         """
         cursor, ring = self.cursor, self.ring
+        self._in_blocks = most > 1
         if self._lent:  # who asks for the next chunk is done with the one before
             self._lent = False
             ring.set_taken(self.slot, self._taken)
         while not inbox.waiting:
-            owed = None if cursor is None else cursor.take(ring, self._most)
+            owed = None if cursor is None else cursor.take(ring, self._most, most)
             if owed is None:
                 return None
-            self._steps += 1
             if isinstance(owed, Lost):
                 inbox.accept(owed)
                 continue

@@ -225,6 +225,29 @@ class StreamRing:
         word = reason[:length].decode(errors="replace") if length else ""
         return Entry(serial, position, epoch, start, count, time_ns, uncertainty_ns, lost, word)
 
+    def longer(self, entry: Entry, most: int) -> tuple[int, Entry]:
+        """Make one entry of several that follow each other and lie side by side, ``most`` samples at most.
+
+        Returns
+        -------
+        int
+            Number of the entry after them.
+        Entry
+            All of them, with the number of the oldest: as long as the ring `holds` that, it holds all.
+        """
+        most = min(most, self.size - entry.position % self.size)  # up to where the ring wraps
+        newest = self.newest_before(entry.position + most - 1)
+        # Where as many indices as samples lie in between, nothing was lost there.
+        level = entry.epoch, entry.start - entry.position
+        last = bisect_right(range(newest + 1), level, lo=entry.serial, key=self._lag) - 1
+        stop = self._stop_of(last)[1]
+        if stop - entry.start > most:
+            stop, last = self._start_of(last)[1], last - 1
+        # What was looked at may be something else by now.
+        if last <= entry.serial or not self.holds(entry.serial):
+            return entry.serial + 1, entry
+        return last + 1, msgspec.structs.replace(entry, count=stop - entry.start)
+
     def position_of(self, serial: int) -> int:
         """Samples written before an entry that is in the log."""
         return self._lines[(serial & self._mask) * ENTRY_WORDS + 1]
@@ -236,6 +259,10 @@ class StreamRing:
     def _stop_of(self, serial: int) -> tuple[int, int]:
         at = (serial & self._mask) * ENTRY_WORDS
         return self._lines[at + 2], self._lines[at + 3] + self._lines[at + 4]
+
+    def _lag(self, serial: int) -> tuple[int, int]:
+        epoch, start = self._start_of(serial)
+        return epoch, start - self.position_of(serial)
 
     def bounds(self) -> tuple[int, int]:
         """Absolute indices of the oldest sample in the present epoch, and after the newest one."""

@@ -191,7 +191,7 @@ class Subscription:
         """Whether there is news: the end of a wait, also for `SharedSocket.lead`."""
         return bool(self.waiting or self.closed or self._ended or self.inbox.changed or self._refused)
 
-    def take(self, copy: bool) -> Chunk | Gap | None:
+    def take(self, copy: bool, most: int = 0) -> Chunk | Gap | None:
         """Take what comes next; None where there is nothing. See `InputStream.recv`."""
         with self._lock:
             inbox, ring = self.inbox, self._ring
@@ -200,7 +200,7 @@ class Subscription:
                     f"stream {self.address.name} is another now ({inbox.changed}): "
                     "configure its readers again"
                 )
-            item = inbox.hand() if ring is None else ring.take(inbox, copy)
+            item = inbox.hand() if ring is None else ring.take(inbox, copy, most)
             # How far this has come, the producer sees in a shared ring: a message is to wake it if it waits.
             due = ring is None or ring.ring.wants_room
             due = due and (self._is_due() or (ring is not None and not ring.backlog))

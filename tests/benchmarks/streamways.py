@@ -59,13 +59,13 @@ def send_pyacq(plan: Plan, **how: Any) -> None:
         sys.stdin.readline()
 
 
-def receive_pyacq(plan: Plan, copy: bool = False, **how: Any) -> None:
-    """Receive by an InputStream."""
+def receive_pyacq(plan: Plan, copy: bool = False, n_at_once: int = 1, **how: Any) -> None:
+    """Receive by an InputStream, up to ``n_at_once`` chunks at a time where so many wait."""
     with InputStream(**how).connect(plan.address, timeout=10) as stream:
         say(ready=True)
         tally = Tally(plan)
         while True:
-            item = stream.recv(30, copy=copy)
+            item = stream.recv(30, copy=copy, most=n_at_once * plan.chunk_size)
             if not isinstance(item, Chunk):
                 raise RuntimeError(f"{item!r} came instead of a chunk")
             more = tally.take(item.data)
@@ -154,6 +154,7 @@ Program = Callable[[Plan], None]
 WAYS: dict[str, tuple[Program, Program | None]] = {
     "memcpy": (send_memcpy, None),
     "shared": (send_pyacq, receive_pyacq),
+    "shared, at once": (send_pyacq, lambda plan: receive_pyacq(plan, n_at_once=16)),
     "shared, copied": (send_pyacq, lambda plan: receive_pyacq(plan, copy=True)),
     "tcp": (
         lambda plan: send_pyacq(plan, transfermode="plaindata", encrypted=False),

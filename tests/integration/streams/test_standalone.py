@@ -318,6 +318,24 @@ def test_a_view_of_the_ring_costs_no_copy_and_says_when_it_is_stale(output) -> N
         np.testing.assert_array_equal(kept.data, samples(100, 100))
 
 
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_reader_that_is_behind_takes_several_chunks_at_once(output, copy) -> None:
+    output.configure(**FIELDS)
+    with InputStream().connect(output) as stream:
+        for at in range(0, 300, 50):
+            output.send(samples(at, 50), 1_000_000_000 + at)
+        assert stream.poll(5) == 6
+        taken = [stream.recv(5, copy=copy, most=200), stream.recv(5, copy=copy, most=200)]
+        assert [(c.start, c.stop, c.time_ns) for c in taken] == [
+            (0, 200, 1_000_000_000),
+            (200, 300, 1_000_000_200),
+        ]
+        assert all(c.intact for c in taken)
+        np.testing.assert_array_equal(np.concatenate([c.data for c in taken]), samples(0, 300))
+        assert stream.ledger().received == 300
+        assert stream.ledger().pending == 0
+
+
 def test_a_producer_that_waits_does_not_overwrite_what_is_in_use(output) -> None:
     output.configure(**FIELDS)
     with InputStream().connect(output) as stream:

@@ -39,9 +39,11 @@ def come_back(ring: RingWriter, inbox: Inbox) -> Cursor:
     return cursor
 
 
-def pump(ring: RingWriter, cursor: Cursor, inbox: Inbox, window: int = RING, backlog: int = 1) -> None:
+def pump(
+    ring: RingWriter, cursor: Cursor, inbox: Inbox, window: int = RING, backlog: int = 1, most: int = 0
+) -> None:
     while cursor.sent - inbox.taken < window:
-        owed = cursor.take(ring, backlog)
+        owed = cursor.take(ring, backlog, most)
         if owed is None:
             break
         if isinstance(owed, Lost):
@@ -71,6 +73,7 @@ def values(start: int, count: int) -> np.ndarray:
 @settings(max_examples=200)
 @given(
     st.sampled_from(["lossless", "drop-oldest", "latest"]),
+    st.sampled_from([0, 7, 1000]),
     st.lists(
         st.one_of(
             st.tuples(st.just("write"), st.integers(0, 70)),
@@ -82,7 +85,7 @@ def values(start: int, count: int) -> np.ndarray:
         max_size=40,
     ),
 )
-def test_every_sample_is_received_or_reported_and_the_ledger_always_balances(policy, steps) -> None:
+def test_every_sample_is_received_or_reported_and_the_ledger_always_balances(policy, most, steps) -> None:
     ring, cursor, inbox = make(policy)
     seen: list[Chunk | Gap] = []
     lost = 0
@@ -97,7 +100,7 @@ def test_every_sample_is_received_or_reported_and_the_ledger_always_balances(pol
                 lost = 0
                 ring.begin_epoch(number)
             case "pump":
-                pump(ring, cursor, inbox, window=number)
+                pump(ring, cursor, inbox, window=number, most=most)
             case "read":
                 seen += take_all(inbox)
         ledger = inbox.ledger()
@@ -118,6 +121,32 @@ def test_every_sample_is_received_or_reported_and_the_ledger_always_balances(pol
     if ring.position:
         assert ledger.pending == 0
         assert ledger.sent == ring.position
+
+
+def test_chunks_side_by_side_are_taken_as_one_up_to_a_loss_an_epoch_and_the_end_of_the_ring() -> None:
+    ring, cursor, _ = make()
+
+    def taken() -> list[tuple[int, int, int, bool]]:
+        found = []
+        while (owed := cursor.take(ring, RING, 20)) is not None:
+            assert isinstance(owed, Lost) or len(ring.segments(owed.position, owed.count)) == 1
+            found.append((owed.epoch, owed.start, owed.stop, isinstance(owed, Lost)))
+        return found
+
+    for at in range(0, 30, 5):
+        ring.write(values(at, 5))
+    ring.write(values(33, 4), lost=3)
+    ring.write(values(37, 4))
+    assert taken() == [
+        (0, 0, 20, False),
+        (0, 20, 30, False),
+        (0, 30, 33, True),
+        (0, 33, 41, False),
+    ]
+    ring.begin_epoch()
+    for at in range(0, 20, 4):  # from position 38 on: the ring wraps at 50
+        ring.write(values(at, 4))
+    assert taken() == [(1, 0, 12, False), (1, 12, 20, False)]
 
 
 def test_a_lossless_reader_that_comes_back_gets_what_the_ring_still_holds() -> None:
