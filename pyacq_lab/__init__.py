@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyacq_lab.model.roles import Source as Source
     from pyacq_lab.model.roles import Transform as Transform
     from pyacq_lab.model.settings import Settings as Settings
+    from pyacq_lab.model.settings import setting as setting
     from pyacq_lab.model.stream import StreamSpec as StreamSpec
     from pyacq_lab.notebook.application import create_manager as create_manager
     from pyacq_lab.notebook.application import current_manager as current_manager
@@ -48,6 +49,7 @@ _NAMES = {
     "current_manager": "notebook.application",
     "load_ipython_extension": "notebook.magics",
     "open_run": "recording",
+    "setting": "model.settings",
     "wait_for": "notebook.waiting",
 }
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 import psutil
-from pydantic import Field
 
 from pyacq_lab.devices.counters import Counters, read_counters
 from pyacq_lab.devices.pacing import NS_PER_S, Pace
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 logger = logging.getLogger(__name__)
@@ -27,9 +26,9 @@ MEGABYTE = 1e6
 class SystemMonitorSettings(Settings):
     """Settings of `SystemMonitor`."""
 
-    sample_rate: float = Field(20.0, gt=0, le=100, description="looks at the machine per second, Hz")
-    window: float = Field(
-        0.5, ge=0.1, le=60, description="sliding window over which loads and rates are averaged, s"
+    sample_rate: float = setting(20.0, gt=0, le=100, unit="Hz", description="looks at the machine per second")
+    window: float = setting(
+        0.5, ge=0.1, le=60, unit="s", description="sliding window over which loads and rates are averaged"
     )
 
 

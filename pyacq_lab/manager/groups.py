@@ -157,6 +157,14 @@ class NodeGroupHandle:
         """Names of the node types that can be made there."""
         return self._target.call("list_node_types")
 
+    def settings_schema(self, type_name: str) -> dict[str, Any]:
+        """JSON schema of the settings of a node type that can be made there, for forms.
+
+        Beside what JSON Schema knows, a setting may have a ``unit`` and be ``live``: it may change while the
+        node runs. Raises UnknownName.
+        """
+        return self._target.call("settings_schema", type_name)
+
     def register_node_type_from_module(self, module: str, classname: str) -> str:
         """Have the nodegroup import a module of its host and add a class of it; returns the type's name."""
         name = self._target.call("register_node_type_from_module", module, classname)

@@ -28,6 +28,7 @@ class Command(StrEnum):
     CONFIGURE = "configure"
     INITIALIZE = "initialize"
     START = "start"
+    CHANGE = "change"
     STOP = "stop"
     FAULT = "fault"
     CLOSE = "close"
@@ -43,6 +44,10 @@ TRANSITIONS: dict[tuple[State, Command], State] = {
     (S.READY, C.START): S.RUNNING,
     (S.RUNNING, C.STOP): S.READY,
     (S.FAULTED, C.CONFIGURE): S.CONFIGURED,
+    # Live settings change without leaving the state.
+    (S.CONFIGURED, C.CHANGE): S.CONFIGURED,
+    (S.READY, C.CHANGE): S.READY,
+    (S.RUNNING, C.CHANGE): S.RUNNING,
     # A fault can come from any hook that touches the world.
     (S.CREATED, C.FAULT): S.FAULTED,
     (S.CONFIGURED, C.FAULT): S.FAULTED,

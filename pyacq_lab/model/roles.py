@@ -55,6 +55,18 @@ class Component(ABC):
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    def change(self, settings: Any) -> None:
+        """Take over settings of which live ones, at least one, and no others differ from those in force.
+
+        Called between two chunks, or while the node does not run. By default nothing but `settings` changes.
+
+        Raises
+        ------
+        ConfigurationError, StreamMismatch
+            They do not fit, for a reason that the settings alone do not know; nothing was changed.
+        """
+        self.settings = settings
+
     def close(self) -> None:
         """Release what was opened. Called after stop and after any fault; must be idempotent."""
 

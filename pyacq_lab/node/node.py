@@ -9,13 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
+from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.roles import Component
+from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.node.changes import Changes
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.current import running_node
 from pyacq_lab.node.ports import InputPort, Wire, unknown_port
@@ -65,6 +67,7 @@ class Node(ABC, Generic[C]):
         self._thread: threading.Thread | None = None
         self._stop_wanted = threading.Event()
         self._bell = Doorbell()  # what the thread waits on, besides its inputs
+        self._changes = Changes()
         self._opened = threading.Event()
         self._never_opened = ""  # why the component did not open, where it did not
 
@@ -87,6 +90,42 @@ class Node(ABC, Generic[C]):
         self.component = component
         self._move(Command.CONFIGURE)
 
+    def change(self, **settings: Any) -> int | None:
+        """Give live settings other values, also while the node runs: between two chunks, losing nothing.
+
+        Returns
+        -------
+        int or None
+            Absolute index of the first sample that they hold for: of the first input, or of the first output
+            of a source. None where the node does not run: they hold from the next start on.
+
+        Raises
+        ------
+        ConfigurationError
+            A setting is unknown, out of range or not live, or does not fit the stream; nothing was changed.
+        LifecycleError
+            The node is not configured, faulted or closed; or its component kept its thread busy for too long.
+        """
+        while True:
+            next_state(self._state, Command.CHANGE)
+            component = self._current()
+            wanted = component.settings.changed(**settings)
+            if self._state is not State.RUNNING:
+                self._apply(wanted)
+                return None
+            try:
+                index = self._changes.ask(wanted, self._bell.ring)
+            except (ConfigurationError, LifecycleError, StreamMismatch):
+                raise
+            except Exception as error:
+                self._join()
+                raise LifecycleError(
+                    f"node {self.name!r} faulted while its settings were changed: {self._reason}"
+                ) from error
+            if index is not None:
+                return index
+            self._join()  # it came to its end meanwhile
+
     def initialize(self) -> None:
         """Learn what comes in, say what goes out, and size everything for it. Upstream nodes come first."""
         next_state(self._state, Command.INITIALIZE)
@@ -101,6 +140,7 @@ class Node(ABC, Generic[C]):
         self._opened.clear()
         self._never_opened = ""
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._changes.open()
         self._move(Command.START)
         self._thread.start()
         if not self._opened.wait(START_TIMEOUT):
@@ -210,6 +250,10 @@ class Node(ABC, Generic[C]):
 
     # --- questions
 
+    def settings_schema(self) -> dict[str, Any]:
+        """JSON schema of what `configure` takes, with units and what is live; in any state."""
+        return self.component_type.settings_type.model_json_schema()
+
     @property
     def state(self) -> State:
         """Where the node is in its life."""
@@ -263,6 +307,30 @@ class Node(ABC, Generic[C]):
     @abstractmethod
     def _finish(self) -> None:
         """Say that the run is over. Called by the node's thread, also after a fault."""
+
+    @abstractmethod
+    def _at(self) -> tuple[int, str]:
+        """Where the node stands: index of the next sample, and in words. Called by the node's thread."""
+
+    def _change_if_asked(self) -> None:
+        """Take over live settings. Called by the node's thread between two chunks."""
+        if self._changes.waiting:
+            self._changes.serve(self._apply_here)
+
+    def _apply_here(self, settings: Settings) -> int:
+        index, words = self._at()
+        self._apply(settings, f" from {words} on")
+        return index
+
+    def _apply(self, settings: Settings, since: str = "") -> None:
+        component = self._current()
+        before = component.settings
+        changed = [n for n in settings.live_names() if getattr(settings, n) != getattr(before, n)]
+        if not changed:  # no state is worth losing for that
+            return
+        component.change(settings)
+        values = ", ".join(f"{name}={getattr(settings, name)!r}" for name in changed)
+        log.info("node %s changed%s: %s", self.name, since, values)
 
     def _checked(self, described: Any) -> Mapping[str, StreamSpec]:
         """What an author's ``describe`` gave; raises ConfigurationError where that is none."""
@@ -352,6 +420,7 @@ class Node(ABC, Generic[C]):
                 reason = f"{type(fault).__name__}: {fault}"
                 self._never_opened = "" if self._opened.is_set() else reason
                 self._move(Command.FAULT, reason)
+            self._changes.close()
             self._opened.set()
 
     def _move(self, command: Command, reason: str = "") -> None:

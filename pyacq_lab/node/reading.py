@@ -9,6 +9,7 @@ from typing import TypeVar
 from pyacq_lab.errors import EndOfStream
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Sink, Transform
+from pyacq_lab.node.changes import in_words
 from pyacq_lab.node.node import Node
 from pyacq_lab.transport.inputs import InputStream
 
@@ -51,11 +52,16 @@ class ReadingNode(Node[R]):
         while more:
             more = False
             for name, port in self.inputs.items():
+                self._change_if_asked()
                 if port.stream is None or (item := _taken(port.stream)) is None:
                     continue
                 more = True
                 self._take(item, name)
                 port.epoch, port.stop = item.epoch, item.stop
+
+    def _at(self) -> tuple[int, str]:
+        indices = {name: port.stop for name, port in self._wired().items()}
+        return next(iter(indices.values())), in_words(indices)
 
     def _wait(self) -> None:
         """Wait for news of any input."""

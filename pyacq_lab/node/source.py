@@ -11,6 +11,7 @@ from pyacq_lab.errors import ConfigurationError, StreamMismatch, UnknownName
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.node.changes import in_words
 from pyacq_lab.node.node import Node
 
 READ_TIMEOUT = 0.1
@@ -39,11 +40,16 @@ class SourceNode(Node[Source]):
     def _loop(self) -> None:
         source = self._current()
         while not self._stop_wanted.is_set():
+            self._change_if_asked()
             got = source.read(READ_TIMEOUT)
             if got is None:
                 continue
             for name, reading in self._by_output(got).items():
                 self._emit(name, reading)
+
+    def _at(self) -> tuple[int, str]:
+        indices = {name: output.next_index for name, output in self.outputs.items()}
+        return next(iter(indices.values())), in_words(indices)
 
     def _finish(self) -> None:
         for output in self.outputs.values():

@@ -72,6 +72,10 @@ class NodeGroupApi:
         """Names of the node types that can be made here."""
         return self._registry.names()
 
+    def settings_schema(self, type_name: str) -> dict[str, Any]:
+        """JSON schema of the settings of a node type; see `Node.settings_schema`. Raises UnknownName."""
+        return self._registry.find(type_name).settings_type.model_json_schema()
+
     def register_node_type_from_module(self, module: str, classname: str) -> str:
         """Import a module of this host and add one of its classes; returns the type's name."""
         return self._registry.register_from_module(module, classname)
@@ -140,7 +144,7 @@ def describe(node: Node[Any]) -> NodeInfo:
     """Describe a node and every public method that it or its component's class offers."""
     found = methods_of(node.component_type, type(node))
     settings = node.component_type.settings_type
-    fields = [f"{n} : {f.description or ''}" for n, f in settings.model_fields.items()]
+    fields = [f"{name} : {settings.about(name)}" for name in settings.model_fields]
     configure = found["configure"]
     found["configure"] = MethodInfo(
         "configure", configure.signature, "\n".join([configure.doc, "", "Settings", "--------", *fields])

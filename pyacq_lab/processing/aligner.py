@@ -11,12 +11,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.errors import ConfigurationError, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.casting import fits_exactly
 from pyacq_lab.processing.merging import (
@@ -36,34 +36,39 @@ logger = logging.getLogger(__name__)
 class StreamAlignerSettings(Settings):
     """Settings of `StreamAligner`."""
 
-    inputs: dict[str, Literal["reference"] | Method] = Field(
+    inputs: dict[str, Literal["reference"] | Method] = setting(
         min_length=2,
         description="for each input, by its name, which value it has at the time of a sample of the first, "
         "the reference: that of its nearest or previous sample, or one on the line between two; such as "
         "{'eeg': 'reference', 'force': 'linear'}",
     )
-    tolerance: float | None = Field(
-        None, ge=0, description="how far the nearest sample may lie, s; None: half a sample of its stream"
+    tolerance: float | None = setting(
+        None,
+        ge=0,
+        unit="s",
+        description="how far the nearest sample may lie; None: half a sample of its stream",
     )
-    missing: Literal["gap", "fill"] = Field(
+    missing: Literal["gap", "fill"] = setting(
         "gap",
         description="where an input has no value for a sample of the reference: gap leaves the sample out; "
         "fill keeps it, with `fill_value` in that input's channels",
     )
-    fill_value: float | None = Field(
+    fill_value: float | None = setting(
         None, description="what fills, raw; None: NaN, in streams of floats only"
     )
-    latency: float = Field(
+    latency: float = setting(
         1.0,
         gt=0,
-        description="how long a sample waits for inputs that lag behind the others, s of their times",
+        unit="s",
+        description="how long a sample waits for inputs that lag behind the others, by their times",
     )
-    jitter: float = Field(
+    jitter: float = setting(
         0.002,
         ge=0,
-        description="how far time stamps of chunks may be off before they are taken as they are, s",
+        unit="s",
+        description="how far time stamps of chunks may be off before they are taken as they are",
     )
-    physical: bool = Field(False, description="whether scale and offset are applied: the output is float64")
+    physical: bool = setting(False, description="whether scale and offset are applied: the output is float64")
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:

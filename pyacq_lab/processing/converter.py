@@ -7,12 +7,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from pyacq_lab.errors import StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.casting import REAL, Casting, NoFit, cast, fits_exactly
 from pyacq_lab.processing.spans import nothing_after
@@ -21,23 +21,23 @@ from pyacq_lab.processing.spans import nothing_after
 class StreamConverterSettings(Settings):
     """Settings of `StreamConverter`; without any it changes nothing."""
 
-    dtype: str | None = Field(
+    dtype: str | None = setting(
         None,
         description="numpy data type of the output, such as 'int16'; None: as it comes, floats if physical",
     )
-    byte_order: Literal["little", "big", "native"] | None = Field(
+    byte_order: Literal["little", "big", "native"] | None = setting(
         None, description="byte order of the output; None: that of `dtype`"
     )
-    casting: Casting = Field(
+    casting: Casting = setting(
         "safe",
         description="safe: only where every value fits exactly; round: to the nearest, and what lies beyond "
         "the limits is a fault; saturate: to the nearest, or to the limit",
     )
-    physical: bool = Field(
+    physical: bool = setting(
         False,
         description="whether scale and offset are applied: the output is float32 or float64, in `units`",
     )
-    nan: int | None = Field(
+    nan: int | None = setting(
         None, description="what NaN becomes in an integer data type; None: NaN is a fault there"
     )
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import require_signal
 
@@ -19,7 +18,7 @@ from pyacq_lab.processing.checks import require_signal
 class MovingMeanSettings(Settings):
     """Settings of `MovingMean`."""
 
-    window: float = Field(0.1, gt=0, description="window, s; rounded to whole samples, at least one")
+    window: float = setting(0.1, gt=0, unit="s", description="window; rounded to whole samples, at least one")
 
 
 class MovingMean(Transform):

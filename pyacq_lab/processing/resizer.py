@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.spans import nothing_after, part_of
 
@@ -18,13 +17,13 @@ from pyacq_lab.processing.spans import nothing_after, part_of
 class ChunkResizerSettings(Settings):
     """Settings of `ChunkResizer`."""
 
-    chunk_size: int = Field(256, ge=1, description="length of a chunk, samples")
-    mode: Literal["exactly", "at_most", "at_least"] = Field(
+    chunk_size: int = setting(256, ge=1, unit="samples", description="length of a chunk")
+    mode: Literal["exactly", "at_most", "at_least"] = setting(
         "exactly",
         description="exactly: all chunks have `chunk_size`; at_most: longer ones are cut, nothing waits; "
         "at_least: short ones are joined until they are long enough",
     )
-    aligned: bool = Field(
+    aligned: bool = setting(
         False,
         description="whether chunks end where the absolute index is a multiple of `chunk_size`; "
         "the first after a start or a gap may be shorter for that",

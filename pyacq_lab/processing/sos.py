@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
+from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import require_signal
 from pyacq_lab.processing.sos_design import SosFilterSettings, dc_gain, design, group_delay
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +35,12 @@ class SosFilter(Transform):
     if the channel had held its last finite value; one bad sample does not spoil all that follow. A channel
     starts at its first finite value.
 
+    Corners, quality, order, family and coefficients are live. With other ones the filter starts afresh: as if
+    each channel's last value had been there forever. So the output may step there, and what it was is not
+    carried on into it; but from the index of the change on it is the same however the stream is cut.
+
     The spec's ``group_delay`` grows by the filter's delay where it lets pass; see `sos_design.group_delay`.
+    It stays as it was at `initialize` when the settings change live; the log says what it is then.
     """
 
     settings_type = SosFilterSettings
@@ -42,23 +51,48 @@ class SosFilter(Transform):
         super().__init__(settings)
         self._sos: Floats = np.zeros((0, 6))
         self._steady: Floats = np.zeros((0, 2, 1))
+        self._spec: StreamSpec | None = None
+        self._made = StreamSpec()
         self._n_channels = 0
         self.reset()
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Design the filter for the input's sample rate."""
         spec = require_signal(inputs["in"], "SosFilter")
-        self._sos = design(self.settings, spec.sample_rate)
-        self._steady = signal.sosfilt_zi(self._sos)[:, :, np.newaxis]
-        self._n_channels = spec.n_channels
+        self._spec, self._n_channels = spec, spec.n_channels
+        self._take_sections(design(self.settings, spec.sample_rate))
         self.reset()
-        delay = spec.group_delay + group_delay(self.settings, self._sos, spec.sample_rate)
+        self._made = self._described(spec, self.settings, self._sos)
+        return {"out": self._made}
+
+    def change(self, settings: SosFilterSettings) -> None:
+        """Design another filter, and have it start from each channel's last value."""
+        if self._spec is not None:
+            sos = design(settings, self._spec.sample_rate)
+            made = self._described(self._spec, settings, sos)
+            if not np.allclose(made.offset, self._made.offset):
+                raise ConfigurationError(
+                    f"SosFilter: the stream's offset would become {made.offset} instead of "
+                    f"{self._made.offset}, which readers were told: stop and configure it"
+                )
+            self._take_sections(sos)
+            self._state = self._steady * np.nan_to_num(self._held)
+            logger.info("the group delay is %.6g s now, was %.6g s", made.group_delay, self._made.group_delay)
+        super().change(settings)
+
+    @staticmethod
+    def _described(spec: StreamSpec, settings: SosFilterSettings, sos: Floats) -> StreamSpec:
+        delay = spec.group_delay + group_delay(settings, sos, spec.sample_rate)
         # The filter is linear: the scale goes through as it is, the offset with the gain of a constant.
-        gain = dc_gain(self._sos)
+        gain = dc_gain(sos)
         offset = (
             tuple(o * gain for o in spec.offset) if isinstance(spec.offset, tuple) else spec.offset * gain
         )
-        return {"out": spec.replace(dtype="<f8", offset=offset, group_delay=delay)}
+        return spec.replace(dtype="<f8", offset=offset, group_delay=delay)
+
+    def _take_sections(self, sos: Floats) -> None:
+        self._sos = sos
+        self._steady = signal.sosfilt_zi(sos)[:, :, np.newaxis]
 
     def reset(self) -> None:
         """Wait for a first finite value in each channel."""

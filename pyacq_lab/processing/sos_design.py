@@ -6,11 +6,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from scipy import signal
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 
 Sections = npt.NDArray[np.float64]
 """Second-order sections, shape (n_sections, 6), as `scipy.signal.sosfilt` takes them."""
@@ -30,19 +30,29 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 class SosFilterSettings(Settings):
     """Settings of `SosFilter`."""
 
-    kind: Kind = Field(
+    kind: Kind = setting(
         "lowpass", description="what passes; 'notch' cuts `center`, 'sos' takes the coefficients given"
     )
-    low: float | None = Field(None, gt=0, description="lower corner, Hz (highpass, bandpass, bandstop)")
-    high: float | None = Field(None, gt=0, description="upper corner, Hz (lowpass, bandpass, bandstop)")
-    center: float | None = Field(None, gt=0, description="frequency cut by a notch, Hz")
-    quality: float = Field(30.0, gt=0, description="center / width at -3 dB of a notch")
-    order: int = Field(4, ge=1, le=20, description="order of the prototype; bands have twice as many poles")
-    family: Literal["butterworth", "bessel"] = Field(
-        "butterworth", description="butterworth: flattest passband; bessel: least distortion of shape"
+    low: float | None = setting(
+        None, gt=0, unit="Hz", live=True, description="lower corner (highpass, bandpass, bandstop)"
     )
-    sos: tuple[tuple[float, float, float, float, float, float], ...] | None = Field(
-        None, description="second-order sections b0, b1, b2, a0, a1, a2, designed for the sample rate"
+    high: float | None = setting(
+        None, gt=0, unit="Hz", live=True, description="upper corner (lowpass, bandpass, bandstop)"
+    )
+    center: float | None = setting(None, gt=0, unit="Hz", live=True, description="frequency cut by a notch")
+    quality: float = setting(30.0, gt=0, live=True, description="center / width at -3 dB of a notch")
+    order: int = setting(
+        4, ge=1, le=20, live=True, description="order of the prototype; bands have twice as many poles"
+    )
+    family: Literal["butterworth", "bessel"] = setting(
+        "butterworth",
+        live=True,
+        description="butterworth: flattest passband; bessel: least distortion of shape",
+    )
+    sos: tuple[tuple[float, float, float, float, float, float], ...] | None = setting(
+        None,
+        live=True,
+        description="second-order sections b0, b1, b2, a0, a1, a2, designed for the sample rate",
     )
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from pydantic import Field, StrictInt, StrictStr
 from pyacq_lab.errors import StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.selection import find_channels, select_channels
 from pyacq_lab.processing.spans import nothing_after
@@ -21,7 +21,7 @@ Selection = Annotated[tuple[StrictInt | StrictStr, ...], Field(min_length=1)]
 class ChannelSplitterSettings(Settings):
     """Settings of `ChannelSplitter`."""
 
-    outputs: dict[str, Selection] = Field(
+    outputs: dict[str, Selection] = setting(
         min_length=1,
         description="for each output, by its name, the channels it carries, in order: names, indices "
         "(negative ones from the end) and slices as text, such as {'left': ['C3', 'F3'], 'rest': ['4:']}",

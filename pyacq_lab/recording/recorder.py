@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab._version import __version__
 from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.roles import Sink
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.manifest import Manifest, StreamEntry, write_manifest
 from pyacq_lab.recording.track import Track
@@ -32,16 +31,16 @@ own metadata follow for those who know Zarr only."""
 class RecorderSettings(Settings):
     """Settings of `Recorder`."""
 
-    path: str = Field(
+    path: str = setting(
         "run_{date}_{time}",
         min_length=1,
         description="run folder on the node's machine, made at the first start and never overwritten; "
         "{date} and {time} (UTC) are filled in",
     )
-    chunk_seconds: float = Field(
-        60.0, gt=0, description="length of an array's chunks, s; at most 16 MiB each"
+    chunk_seconds: float = setting(
+        60.0, gt=0, unit="s", description="length of an array's chunks; at most 16 MiB each"
     )
-    fsync: Literal["never", "chunk", "flush"] = Field(
+    fsync: Literal["never", "chunk", "flush"] = setting(
         "never",
         description="when to wait until the disk has the data: 'never' survives any death of the process, "
         "but a power cut may take the last half minute; 'chunk' waits at each full chunk and at stop; "

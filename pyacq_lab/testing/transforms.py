@@ -19,6 +19,9 @@ from pyacq_lab.testing.clock import ManualClock
 Pieces = dict[str, list[Chunk]]
 """For each output, what came."""
 
+Signals = Mapping[str, npt.NDArray[Any]]
+"""For each input, its samples."""
+
 Step = tuple[str, Chunk]
 """A chunk for an input."""
 
@@ -78,6 +81,10 @@ class TransformContract:
         """Streams that it is tested on, for each of its inputs: by default 3 channels at 1 kHz."""
         return {name: StreamSpec(shape=(-1, 3), sample_rate=1000.0) for name in self.make().input_names()}
 
+    def live(self) -> Mapping[str, Any]:
+        """Other values of live settings, to which they are changed halfway; give some if there are any."""
+        return {}
+
     def signal(self, rng: np.random.Generator, spec: StreamSpec) -> npt.NDArray[Any]:
         """Make the samples it is tested on; by default noise."""
         return random_samples(rng, spec, self.n_samples)
@@ -108,6 +115,38 @@ class TransformContract:
             parts = self._run(self.ready()[0], steps, finish=True)
             sizes = [(name, len(chunk)) for name, chunk in steps]
             self._compare(self._joined(parts), whole, f"cut into {sizes}")
+
+    def test_a_live_change_holds_from_its_index_on(self) -> None:
+        """Given where it comes, results do not depend on the cuts; and it makes a difference."""
+        live, names = self.live(), self.make().settings_type.live_names()
+        check(
+            bool(live) or not names,
+            f"live settings: {', '.join(names)}; define live(self) -> {{name of one: another value}}",
+        )
+        if not live:
+            return
+        signals = self._signals(seed=7)
+        starts = {name: len(data) // 2 for name, data in signals.items()}
+        before = {name: data[: starts[name]] for name, data in signals.items()}
+        after = {name: data[starts[name] :] for name, data in signals.items()}
+
+        def result(first: list[Step], then: list[Step], values: Mapping[str, Any]) -> dict[str, Any]:
+            transform, _ = self.ready()
+            got = Collected()
+            got.add(self._run(transform, first))
+            transform.change(transform.settings.changed(**values))
+            got.add(self._run(transform, then, finish=True))
+            return self._joined(got.pieces)
+
+        whole = result(self._whole(before), self._whole(after, starts), live)
+        for trial in range(self.n_trials):
+            steps = self._cut(before, trial), self._cut(after, trial + 1, starts)
+            self._compare(result(*steps, live), whole, f"changed at {starts}")
+        unchanged = result(self._whole(before), self._whole(after, starts), {})
+        check(
+            any(not is_same(unchanged[output][1], data) for output, (_, data) in whole.items()),
+            f"{dict(live)} changed nothing",
+        )
 
     def test_outputs_are_as_described(self) -> None:
         """Samples have the data type and shape announced, follow each other, and stay as they were given."""
@@ -192,14 +231,17 @@ class TransformContract:
     def _chunk(self, name: str, start: int, data: npt.NDArray[Any]) -> Chunk:
         return Chunk(start, data, _BEGIN_NS + round(start * 1e9 / self.inputs()[name].sample_rate), 1000)
 
-    def _whole(self, signals: Mapping[str, npt.NDArray[Any]]) -> list[Step]:
-        return [(name, self._chunk(name, 0, data)) for name, data in signals.items()]
+    def _whole(self, signals: Signals, starts: Mapping[str, int] | None = None) -> list[Step]:
+        at = starts or {}
+        return [(name, self._chunk(name, at.get(name, 0), data)) for name, data in signals.items()]
 
-    def _cut(self, signals: Mapping[str, npt.NDArray[Any]], seed: int) -> list[Step]:
+    def _cut(self, signals: Signals, seed: int, starts: Mapping[str, int] | None = None) -> list[Step]:
         """Cut each signal, and mix their chunks: each keeps its own order."""
-        rng = np.random.default_rng(seed)
+        rng, at = np.random.default_rng(seed), starts or {}
         waiting = {
-            name: deque(self._chunk(name, c.start, data[c]) for c in random_cuts(rng, len(data)))
+            name: deque(
+                self._chunk(name, at.get(name, 0) + c.start, data[c]) for c in random_cuts(rng, len(data))
+            )
             for name, data in signals.items()
         }
         turns = rng.permutation([name for name, chunks in waiting.items() for _ in chunks])

@@ -30,11 +30,17 @@ class SometimesNotFinite(TransformContract):
 
 
 class TestLowpass(TransformContract):
+    def live(self):
+        return {"high": 5.0, "order": 2}
+
     def make(self):
         return SosFilter(SosFilter.settings_type.checked(kind="lowpass", high=40.0))
 
 
 class TestBandpassOfIntegers(TransformContract):
+    def live(self):
+        return {"high": 80.0}
+
     def make(self):
         return SosFilter(SosFilter.settings_type.checked(kind="bandpass", low=1.0, high=40.0))
 
@@ -43,6 +49,9 @@ class TestBandpassOfIntegers(TransformContract):
 
 
 class TestNotchWithHoles(SometimesNotFinite):
+    def live(self):
+        return {"center": 60.0, "quality": 5.0}
+
     def make(self):
         return SosFilter(SosFilter.settings_type.checked(kind="notch", center=50.0))
 

@@ -43,7 +43,7 @@ def test_only_a_ready_node_starts():
 
 def test_a_running_node_is_not_configured():
     with pytest.raises(
-        LifecycleError, match=r"cannot configure a node that is running .legal now: stop, close"
+        LifecycleError, match=r"cannot configure a node that is running .legal now: change, stop, close"
     ):
         next_state(S.RUNNING, C.CONFIGURE)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pydantic
 import pytest
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 
 
 class BandSettings(Settings):
-    low: float = Field(1.0, gt=0, description="lower corner, Hz")
-    high: float = Field(description="upper corner, Hz")
+    low: float = setting(1.0, gt=0, unit="Hz", live=True, description="lower corner")
+    high: float = setting(unit="Hz", live=True, description="upper corner")
     names: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -32,8 +32,8 @@ def test_checked_settings_are_frozen():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"low": -1, "high": 2}, r"BandSettings: low=-1: .*greater than 0 \(low: lower corner, Hz\)"),
-        ({}, r"high: Field required \(high: upper corner, Hz\)"),
+        ({"low": -1, "high": 2}, r"BandSettings: low=-1: .*greater than 0 \(low: lower corner \[Hz\]\)"),
+        ({}, r"high: Field required \(high: upper corner \[Hz\]\)"),
         ({"high": 2, "hihg": 3}, r"unknown setting 'hihg' \(known: low, high, names\)"),
         ({"high": "loud"}, "high='loud': .*valid number"),
         ({"low": 3, "high": 2}, "low must lie below high"),
@@ -50,6 +50,51 @@ def test_names_every_fault_at_once():
         BandSettings.checked(low=-1, high=1, x=1)
 
 
-def test_the_schema_carries_the_units():
-    properties = BandSettings.model_json_schema()["properties"]
-    assert properties["low"]["description"] == "lower corner, Hz"
+def test_the_schema_carries_what_a_form_shows():
+    schema = BandSettings.model_json_schema()
+    assert schema["properties"]["low"] == {
+        "default": 1.0,
+        "description": "lower corner",
+        "exclusiveMinimum": 0,
+        "live": True,
+        "title": "Low",
+        "type": "number",
+        "unit": "Hz",
+    }
+    assert not {"live", "unit"} & set(schema["properties"]["names"])
+    assert schema["required"] == ["high"]
+
+
+def test_live_settings_change_and_the_others_stay():
+    settings = BandSettings.checked(high=40, names=("a",))
+    assert BandSettings.live_names() == ("low", "high")
+    changed = settings.changed(high=30)
+    assert (changed, settings.high) == (BandSettings.checked(high=30, names=("a",)), 40)
+    assert changed.model_fields_set == {"high", "names"}
+
+
+def test_a_form_may_send_all_that_it_shows():
+    settings = BandSettings.checked(high=40, names=("a",))
+    assert settings.changed(low=2, high=40, names=["a"]) == BandSettings.checked(low=2, high=40, names=["a"])
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"names": ["b"]}, r"names cannot change .*\(live are: low, high\): stop and configure it"),
+        ({"low": -1}, "low=-1: .*greater than 0"),
+        ({"low": 50}, "low must lie below high"),
+        ({"hihg": 3}, "unknown setting 'hihg'"),
+    ],
+)
+def test_refusals_of_changes(values, says):
+    with pytest.raises(ConfigurationError, match=says):
+        BandSettings.checked(high=40).changed(**values)
+
+
+def test_where_nothing_is_live_the_refusal_says_so():
+    class Plain(Settings):
+        size: int = 1
+
+    with pytest.raises(ConfigurationError, match="live are: none"):
+        Plain().changed(size=2)

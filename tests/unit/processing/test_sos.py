@@ -187,3 +187,72 @@ def test_refusals(settings, says):
 def test_takes_real_signals_only(spec):
     with pytest.raises(StreamMismatch, match="SosFilter takes an analogsignal"):
         filter_of(spec, high=0.1)
+
+
+@given(st.lists(st.integers(0, 400), max_size=4), st.integers(0, 400))
+def test_a_live_change_is_bit_identical_given_its_index(cuts, index):
+    data = np.random.default_rng(0).standard_normal((400, 2))
+    data[5:9, 0] = np.nan
+
+    def result(cuts):
+        made, _ = filter_of(spec_of(2), high=40.0)
+        before = [cut for cut in sorted(cuts) if cut < index]
+        after = [cut - index for cut in sorted(cuts) if cut > index]
+        first = run(made, data[:index], before)
+        made.change(made.settings.changed(high=10.0, order=3))
+        return np.concatenate([first, run(made, data[index:], after)])
+
+    assert result(cuts).tobytes() == result([]).tobytes()
+
+
+def test_a_changed_filter_starts_from_the_last_values():
+    made, _ = filter_of(spec_of(2), high=40.0)
+    run(made, np.array([[1.0, np.nan], [7.0, np.nan]]))
+    made.change(made.settings.changed(high=5.0, family="bessel"))
+    np.testing.assert_allclose(run(made, np.full((50, 2), [7.0, 3.0])), np.full((50, 2), [7.0, 3.0]))
+    data = np.random.default_rng(0).standard_normal((100, 1))
+    fresh, _ = filter_of(high=5.0)
+    used, _ = filter_of(high=40.0)
+    run(used, data)
+    used.change(used.settings.changed(high=5.0))
+    run(fresh, data[-1:])
+    np.testing.assert_allclose(run(used, data), run(fresh, data), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"high": 600.0}, "corner 600.0 Hz at a sample rate of 1000.0 Hz"),
+        ({"kind": "notch", "high": None, "center": 50.0}, "kind cannot change"),
+        ({"low": 3.0}, "does not take low"),
+    ],
+)
+def test_a_refused_change_changes_nothing(changed, says):
+    data = np.random.default_rng(0).standard_normal((100, 1))
+    made, _ = filter_of(high=40.0)
+    before = made.settings
+    first = run(made, data)
+    with pytest.raises(ConfigurationError, match=says):
+        made.change(made.settings.changed(**changed))
+    other, _ = filter_of(high=40.0)
+    assert made.settings is before
+    assert np.concatenate([first, run(made, data)]).tobytes() == run(other, np.tile(data, (2, 1))).tobytes()
+
+
+def test_a_change_of_the_streams_offset_is_refused():
+    one, half = ((0.5, 0.5, 0.0, 1.0, 0.0, 0.0),), ((0.25, 0.25, 0.0, 1.0, 0.0, 0.0),)
+    made, _ = filter_of(spec_of(offset=3.0), kind="sos", sos=one)
+    with pytest.raises(ConfigurationError, match=r"offset would become 1\.5 instead of 3\.0"):
+        made.change(made.settings.changed(sos=half))
+    made, _ = filter_of(kind="sos", sos=one)
+    made.change(made.settings.changed(sos=half))
+    np.testing.assert_allclose(run(made, np.full((9, 1), 8.0)), 4.0)
+
+
+def test_settings_change_before_the_stream_is_known():
+    made = SosFilter(SosFilter.settings_type.checked(high=40.0))
+    made.change(made.settings.changed(high=20.0))
+    made.describe({"in": spec_of()})
+    wanted, _ = filter_of(high=20.0)
+    data = sine(3.0, 100)
+    assert run(made, data).tobytes() == run(wanted, data).tobytes()
