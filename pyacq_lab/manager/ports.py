@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
-from pyacq_lab.model.ledger import PortStatus
+from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.inputs import InputStream
 from pyacq_lab.transport.keys import KeyPair
-from pyacq_lab.transport.outputs import TransferMode
 from pyacq_lab.transport.reactor import Reactor
+from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.wire.streaming import Policy
 
@@ -89,6 +89,10 @@ class OutputHandle(PortHandle):
     def spec(self) -> StreamSpec | None:
         """What the stream is; None while its node is not initialised."""
         return self.node.call("output_spec", self.name)
+
+    def readers(self) -> tuple[ReaderStatus, ...]:
+        """Accounts of all its readers, as the output has them. Raises UnknownName before `configure`."""
+        return tuple(self.node.call("output_readers", self.name))
 
     def configure(self, **settings: Any) -> None:
         """Say how the output is served, while its node does not run; it stays so for the node's life.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -36,7 +36,7 @@ class Chunk:
     time_ns: int = 0
     uncertainty_ns: int = -1
     epoch: int = 0
-    guard: Callable[[], bool] | None = None
+    guard: Callable[[], bool] | None = field(default=None, repr=False)
 
     @property
     def intact(self) -> bool:

@@ -28,7 +28,7 @@ class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
     lag : float
         How far the reader is behind: the duration of the samples that are pending, s.
     transfermode : str
-        ``"sharedmem"`` or ``"plaindata"``; empty where there is no connection.
+        ``"sharedmem"`` or ``"plaindata"``, also of the last connection; empty before there was one.
     """
 
     sent: int = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from numbers import Real
 from typing import Any, Literal, cast, get_args
 
 import msgspec
@@ -19,6 +21,9 @@ DEFAULT_SECONDS = 10.0
 """What a ring buffer holds unless told otherwise, s, as long as it stays below `DEFAULT_NBYTES`."""
 
 DEFAULT_NBYTES = 256 << 20
+
+SERVED = frozenset({"buffer_size", "buffer_seconds", "compression", "waits"})
+"""Fields that say how a stream is served: whatever they are, its samples are the same."""
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +76,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         dtype = self.np_dtype  # raises where the descriptor is not one
+        self._check_kinds()
         # Serialisation turns tuples into lists; equal streams must compare equal on both sides.
         msgspec.structs.force_setattr(self, "dtype", npformat.dtype_to_descr(dtype))
         if dtype.hasobject:
@@ -90,12 +96,34 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"dtype {dtype} has no bytes: samples must be something")
         if self.buffer_size < 0:
             raise ConfigurationError(f"buffer_size {self.buffer_size}: wanted samples, 0 for 10 seconds")
-        if not (math.isfinite(self.buffer_seconds) and self.buffer_seconds >= 0):
+        if not (math.isfinite(self.buffer_seconds * self.sample_rate) and self.buffer_seconds >= 0):
             raise ConfigurationError(f"buffer_seconds {self.buffer_seconds!r}: wanted seconds, 0 for 10")
+        if self.buffer_size and self.buffer_seconds:
+            raise ConfigurationError(
+                f"buffer_size {self.buffer_size} and buffer_seconds {self.buffer_seconds:g}: give one of them"
+            )
         for field, known in (("streamtype", StreamType), ("compression", Compression)):
             if (value := getattr(self, field)) not in get_args(known):
                 choices = ", ".join(repr(choice) for choice in get_args(known))
                 raise ConfigurationError(f"{field} {value!r}: wanted one of {choices}")
+
+    def _check_kinds(self) -> None:
+        """Make plain numbers of numpy's, which no message carries; refuse what is none."""
+        for field in ("sample_rate", "group_delay", "buffer_seconds"):
+            if not isinstance(value := getattr(self, field), Real):
+                raise ConfigurationError(f"{field} {value!r}: wanted a number")
+            msgspec.structs.force_setattr(self, field, float(value))
+        if not isinstance(self.units, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"units {self.units!r}: wanted a name, such as 'mV'")
+        if isinstance(self.channel_names, str) or not all(isinstance(n, str) for n in self.channel_names):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"channel_names {self.channel_names!r}: wanted a tuple of names")
+        try:
+            msgspec.structs.force_setattr(self, "buffer_size", operator.index(self.buffer_size))
+            msgspec.structs.force_setattr(self, "shape", tuple(map(operator.index, self.shape)))
+        except TypeError:
+            raise ConfigurationError(
+                f"buffer_size {self.buffer_size!r}, shape {self.shape!r}: wanted whole numbers"
+            ) from None
 
     def _check_physical(self) -> None:
         for field in ("scale", "offset"):
@@ -118,7 +146,11 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         for field in ("channel_names", "shape"):
             if isinstance(fields.get(field), list):
                 fields[field] = tuple(fields[field])
-        return cls(dtype=npformat.dtype_to_descr(np.dtype(dtype)), **fields)
+        try:
+            described = np.dtype(dtype)
+        except (TypeError, ValueError, SyntaxError) as error:
+            raise ConfigurationError(f"dtype {dtype!r} is not a numpy data type: {error}") from None
+        return cls(dtype=npformat.dtype_to_descr(described), **fields)
 
     @property
     def np_dtype(self) -> np.dtype[Any]:
@@ -161,7 +193,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         if self.buffer_seconds:
             return max(1, math.ceil(self.buffer_seconds * self.sample_rate))
         most = DEFAULT_NBYTES // self.sample_nbytes
-        return max(16, min(most, math.ceil(DEFAULT_SECONDS * self.sample_rate)))
+        return max(16, math.ceil(min(most, DEFAULT_SECONDS * self.sample_rate)))
 
     def to_physical(self, data: npt.NDArray[Any], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
         """Samples in the stream's `units`: ``raw * scale + offset``, a copy.
@@ -188,12 +220,19 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return physical
 
     def replace(self, **changes: Any) -> StreamSpec:
-        """Copy with some fields changed."""
+        """Copy with some fields changed. Of the two sizes of the buffer the one that is given counts."""
+        if bool(changes.get("buffer_size")) != bool(changes.get("buffer_seconds")):
+            other = "buffer_seconds" if changes.get("buffer_size") else "buffer_size"
+            changes[other] = 0
         return msgspec.structs.replace(self, **changes)
 
     def differences(self, other: StreamSpec) -> str:
-        """Name the fields in which two specs differ, with both values; empty where they agree."""
-        pairs = ((f, getattr(self, f), getattr(other, f)) for f in self.__struct_fields__)
+        """Name the fields in which two streams differ, with both values; empty where they are the same.
+
+        How they are served (`SERVED`) is no difference.
+        """
+        fields = (f for f in self.__struct_fields__ if f not in SERVED)
+        pairs = ((f, getattr(self, f), getattr(other, f)) for f in fields)
         return ", ".join(f"{f} {a!r} != {b!r}" for f, a, b in pairs if a != b)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.roles import Component
 from pyacq_lab.model.settings import Settings
@@ -23,7 +24,8 @@ from pyacq_lab.node.current import running_node
 from pyacq_lab.node.ports import InputPort, Wire, unknown_port
 from pyacq_lab.node.serving import Serving
 from pyacq_lab.transport.doorbell import Doorbell
-from pyacq_lab.transport.outputs import OutputStream, TransferMode
+from pyacq_lab.transport.outputs import OutputStream
+from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.wire.streaming import Policy
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ class Node(ABC, Generic[C]):
         component.clock = self._context.clock
         self._configured(component)
         self.component = component
+        for port in self.inputs.values():
+            port.forget()
         self._move(Command.CONFIGURE)
 
     def change(self, **settings: Any) -> int | None:
@@ -280,6 +284,10 @@ class Node(ABC, Generic[C]):
     def output_spec(self, name: str) -> StreamSpec | None:
         """What an output's stream is; None where that is not known before the node is initialised."""
         return self._output(name).spec
+
+    def output_readers(self, name: str) -> tuple[ReaderStatus, ...]:
+        """Accounts of an output's readers, as it has them. Raises as `output_address`."""
+        return self._output(name).readers()
 
     def edges(self) -> list[Edge]:
         """The node's connections."""

@@ -12,7 +12,7 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.inputs import InputStream
-from pyacq_lab.transport.outputs import TransferMode
+from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.wire.streaming import Policy
 
 
@@ -59,8 +59,14 @@ class InputPort:
         """Disconnect; idempotent. The accounts are kept."""
         if self.stream is not None:
             self.stream.close()
-            self._past = msgspec.structs.replace(self.ledger(), rate=0.0, lag=0.0, transfermode="")
+            self._past = msgspec.structs.replace(self.ledger(), rate=0.0, lag=0.0)
             self.stream = None
+
+    def forget(self) -> None:
+        """Begin the accounts anew: the node is configured for another time."""
+        self._past = HopLedger()
+        self.stop = self.epoch = 0
+        self.written = None
 
     def ledger(self) -> HopLedger:
         """Accounts of all connections since the node was configured."""
@@ -75,7 +81,7 @@ class InputPort:
             nbytes=past.nbytes + now.nbytes,
             rate=now.rate,
             lag=now.lag,
-            transfermode=now.transfermode,
+            transfermode=now.transfermode or past.transfermode,
         )
 
     def status(self) -> PortStatus:

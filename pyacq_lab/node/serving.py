@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.stream import Compression, StreamSpec
-from pyacq_lab.transport.memory import CAN_SHARE
-from pyacq_lab.transport.outputs import OutputStream, TransferMode
-from pyacq_lab.transport.streamsocket import Protocol
-from pyacq_lab.wire.compression import codec_library
+from pyacq_lab.transport.outputs import OutputStream, check_mode
+from pyacq_lab.transport.ringserver import TransferMode
+from pyacq_lab.transport.streamsocket import Protocol, check_place
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +63,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             )
         if settings.get("buffer_size") and settings.get("buffer_seconds"):
             raise ConfigurationError(f"{whose}: give buffer_size or buffer_seconds, not both")
+        if settings.get("protocol") in ("ipc", "inproc"):  # what was said of tcp before counts no longer
+            settings = {"interface": None, "port": "*"} | settings
         for one, other in (("buffer_size", "buffer_seconds"), ("buffer_seconds", "buffer_size")):
             if settings.get(one):
                 settings = {other: None} | settings  # the newer word counts
@@ -72,23 +72,12 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
     def checked(self, whose: str) -> Serving:
         """Give itself back. Raises as `changed`."""
-        mode = self.transfermode
-        if self.protocol is not None and self.protocol not in get_args(Protocol):
-            raise ConfigurationError(
-                f"protocol={self.protocol!r} of {whose}: wanted 'tcp', 'ipc' or 'inproc'"
-            )
-        if mode is not None:
-            check_choice("transfermode", mode, TransferMode, whose)
-        if mode == "sharedmem" and not CAN_SHARE:
-            raise ConfigurationError(
-                f"transfermode='sharedmem' of {whose}: that machine's system cannot share memory; use 'auto'"
-            )
+        check_place(self.protocol or "tcp", self.interface, self.port, whose)
         try:
             self.described(StreamSpec())
         except TypeError as error:
             raise ConfigurationError(f"{whose}: {error}") from None
-        if self.compression:
-            codec_library()
+        check_mode(self.transfermode or "auto", self.compression or "", whose)
         return self
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pyacq_lab.errors import ConfigurationError, PyacqError, UnknownName
+from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.model.remote import MethodInfo, ObjectInfo, Reference
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.remote.calls import Target
@@ -154,6 +155,10 @@ class RemotePort:
     def spec(self) -> StreamSpec | None:
         """What an output's stream is; None while its node is not initialised."""
         return self.node.output_spec(self.name)
+
+    def readers(self) -> tuple[ReaderStatus, ...]:
+        """Accounts of an output's readers, as it has them."""
+        return tuple(self.node.output_readers(self.name))
 
     def configure(self, **settings: Any) -> None:
         """Say how this output is served, as `OutputHandle.configure` does."""

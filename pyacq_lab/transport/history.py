@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ import numpy.typing as npt
 from pyacq_lab.errors import ConfigurationError, SamplesGone
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.transport.streamring import RingWriter
+from pyacq_lab.transport.memory import check_fits
+from pyacq_lab.transport.ringlayout import RingLayout
+from pyacq_lab.transport.streamring import RingWriter, joined
 
 
 class History:
@@ -23,12 +27,33 @@ class History:
         Of the stream; what is kept may be of another dtype and shape, if filters make it so.
     size : int
         How many samples.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no memory for so many.
     """
 
     def __init__(self, spec: StreamSpec, size: int) -> None:
         self._lock = threading.Lock()
         self._spec = spec.replace(buffer_size=size)
-        self.ring: RingWriter = RingWriter(self._spec)
+        self.ring: RingWriter = _ring(self._spec)
+
+    def resize(self, size: int) -> None:
+        """Keep another number of samples from now on; of those kept so far, what there is room for."""
+        with self._lock:
+            before = self.ring
+            ring = _ring(before.spec.replace(buffer_size=size))
+            for serial in range(before.first, before.serial):
+                entry = before.entry(serial)
+                if entry is None:
+                    continue
+                if ring.epoch != entry.epoch:
+                    ring.begin_epoch(entry.start - entry.lost, entry.epoch)
+                data = joined(before.segments(entry.position, entry.count))
+                ring.write(data, entry.time_ns, entry.uncertainty_ns, entry.lost, entry.reason)
+            self._spec = self._spec.replace(buffer_size=size)
+            self.ring = ring
 
     def clear(self) -> None:
         """Forget everything."""
@@ -65,19 +90,45 @@ class History:
             return self.ring.read(start, stop, epoch)
 
 
+def _ring(spec: StreamSpec) -> RingWriter:
+    check_fits(RingLayout.of(spec).size, f"a buffer of {spec.buffer_size} samples of the reader's own")
+    return RingWriter(spec)
+
+
+def by_index(
+    index: int | slice, bounds: tuple[int, int], get: Callable[[int, int], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Samples that ``stream[index]`` stands for where those in ``bounds`` exist; ``get`` looks them up.
+
+    Raises ConfigurationError for an index that is neither a number nor a slice.
+    """
+    first, stop = bounds
+    try:
+        begin, end, step = absolute_slice(index, first, stop) if isinstance(index, slice) else (0, 0, 0)
+        number = 0 if step else operator.index(index)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise ConfigurationError(f"stream[{index!r}]: wanted an absolute index, or a slice of them") from None
+    if not step:
+        number += stop if number < 0 else 0
+        return get(number, number + 1)[0]
+    if step > 0:
+        return get(begin, max(begin, end))[::step]
+    return get(min(begin, end) + 1, begin + 1)[::-1][::-step]
+
+
 def absolute_slice(index: slice, first: int, stop: int) -> tuple[int, int, int]:
     """Begin, end and step of a slice of absolute indices, of which ``[first, stop)`` exist.
 
     Negative ones count from ``stop``. Raises ConfigurationError where the step is 0.
     """
-    step = 1 if index.step is None else int(index.step)
+    step = 1 if index.step is None else operator.index(index.step)
     if step == 0:
         raise ConfigurationError("a slice of a stream cannot have step 0")
 
     def place(value: Any, default: int) -> int:
         if value is None:
             return default
-        return int(value) + (stop if value < 0 else 0)
+        return operator.index(value) + (stop if value < 0 else 0)
 
     if step > 0:
         return place(index.start, first), place(index.stop, stop), step

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from typing import Any, Never
 
+import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
@@ -19,9 +21,9 @@ from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport import streamcontext
 from pyacq_lab.transport.doorbell import Doorbell
-from pyacq_lab.transport.history import History, absolute_slice
-from pyacq_lab.transport.outputs import TransferMode
-from pyacq_lab.transport.readable import Readable, look_up
+from pyacq_lab.transport.history import History, by_index
+from pyacq_lab.transport.readable import Readable, check_wanted, look_up
+from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.transport.samples import Filter, filtered
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.subscription import Subscription
@@ -84,8 +86,16 @@ class InputStream:
 
     def __repr__(self) -> str:
         source = self._subscription
-        where = "not connected" if source is None else f"reads {self.source_name} at {self.address.endpoint}"
-        return f"<InputStream {self.name}: {where}>"
+        where = (
+            "not connected" if source is None else f"reads {self.source_name} at {source.address.endpoint}"
+        )
+        return f"<InputStream {self.name}: {'closed' if self._closed else where}>"
+
+    def __reduce__(self) -> Never:
+        raise ConfigurationError(
+            f"input {self.name} belongs to this process and cannot be sent to another: send the address of "
+            "what it reads (input.address), and connect another InputStream to that there"
+        )
 
     def __enter__(self) -> InputStream:
         return self
@@ -134,9 +144,7 @@ class InputStream:
         if self._closed or self._subscription is not None:
             state = "closed" if self._closed else f"connected to {self.source_name}"
             raise LifecycleError(f"input {self.name} is {state}: make another for another stream")
-        if unknown := set(wanted) - set(StreamSpec.__struct_fields__):
-            known = ", ".join(StreamSpec.__struct_fields__)
-            raise ConfigurationError(f"{', '.join(sorted(unknown))}: a stream is described by {known}")
+        check_wanted(wanted)
         if "dtype" in wanted:
             StreamSpec.of(wanted["dtype"])  # refused here where it is none
         address, context = look_up(source)
@@ -277,7 +285,7 @@ class InputStream:
         if self._closed:
             raise EndOfStream(f"input {self.name} is closed")
         subscription = self._connected()
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = _deadline(timeout)
         while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
@@ -295,7 +303,7 @@ class InputStream:
 
     async def recv_async(self, timeout: float | None = None, **options: Any) -> Chunk | Gap | None:
         """As `recv`, while the event loop goes on."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = _deadline(timeout)
         while (item := self.recv(0.0, **options)) is None:
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
@@ -325,11 +333,14 @@ class InputStream:
             if item is not None:
                 yield item
 
-    def poll(self, timeout: float = 0.0) -> int:
-        """Wait up to ``timeout`` seconds for news; returns how many chunks and gaps wait to be taken."""
+    def poll(self, timeout: float | None = 0.0) -> int:
+        """Wait up to ``timeout`` seconds for news, for good if None; returns how many items wait."""
         subscription = self._connected()
-        deadline = time.monotonic() + timeout
-        while not subscription.over and (left := min(_LOOK_AGAIN, deadline - time.monotonic())) > 0:
+        deadline = _deadline(timeout)
+        while not subscription.over:
+            left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
+            if left <= 0:
+                break
             subscription.wait(left)
         return subscription.waiting
 
@@ -361,7 +372,8 @@ class InputStream:
     def set_buffer(self, size: int = 0, *, seconds: float = 0.0) -> None:
         """Keep what is taken, for `get_data` and ``stream[start:stop]``; 0 for both: no longer.
 
-        Without it these look into the producer's ring, on whatever machine that is.
+        Of what was kept before, it keeps what there is room for. Without a buffer these look into the
+        producer's ring, on whatever machine that is.
 
         Parameters
         ----------
@@ -369,11 +381,29 @@ class InputStream:
             Samples to keep.
         seconds : float
             The same as a time, s.
+
+        Raises
+        ------
+        ConfigurationError
+            These are no numbers, both are given, or there is no memory for so many.
         """
-        size = size or round(seconds * self.spec.sample_rate)
-        if size < 0:
-            raise ConfigurationError(f"set_buffer: {size} samples; wanted a positive number, or 0 for none")
-        self._history = History(self.spec, size) if size else None
+        spec = self.spec
+        try:
+            size = operator.index(size)
+            wanted = size or math.ceil(seconds * spec.sample_rate)
+        except (TypeError, ValueError, OverflowError):  # nan and inf as well
+            wanted = -1
+        if wanted < 0 or (size and seconds):
+            raise ConfigurationError(
+                f"set_buffer({size!r}, seconds={seconds!r}): wanted a number of samples, or of seconds; "
+                "0 for none"
+            )
+        if not wanted:
+            self._history = None
+        elif self._history is None:
+            self._history = History(spec, wanted)
+        else:
+            self._history.resize(wanted)
 
     def get_data(
         self, start: int, stop: int, *, epoch: int | None = None, physical: bool = False, timeout: float = 5.0
@@ -414,20 +444,7 @@ class InputStream:
 
         Raises as `get_data`, and ConfigurationError for an index that is neither a number nor a slice.
         """
-        first, stop = self.bounds()
-        if isinstance(index, slice):
-            begin, end, step = absolute_slice(index, first, stop)
-            if step > 0:
-                return self.get_data(begin, max(begin, end))[::step]
-            return self.get_data(min(begin, end) + 1, begin + 1)[::-1][::-step]
-        try:
-            number = int(index.__index__())
-        except AttributeError:
-            raise ConfigurationError(
-                f"stream[{index!r}]: wanted an absolute index, or a slice of them"
-            ) from None
-        number += stop if number < 0 else 0
-        return self.get_data(number, number + 1)[0]
+        return by_index(index, self.bounds(), self.get_data)
 
     def bounds(self) -> tuple[int, int]:
         """Absolute indices of the oldest sample kept in the present epoch, and after the newest one."""
@@ -473,6 +490,15 @@ class InputStream:
         if self._history is not None:
             self._history.keep(item)
         return item
+
+
+def _deadline(timeout: float | None) -> float | None:
+    """When a wait is over, by the monotonic clock; None: never. Raises ConfigurationError for nonsense."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float | np.number) or math.isnan(timeout):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"timeout={timeout!r}: wanted seconds, or None to wait for good")
+    return time.monotonic() + float(timeout)
 
 
 def _put_away(

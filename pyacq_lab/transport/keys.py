@@ -44,7 +44,8 @@ def check_key(key: str) -> str:
             raise ValueError(key)
     except (ValueError, KeyError, TypeError, struct.error):
         raise AuthenticationError(
-            f"a key of {len(key)} characters came; wanted 40 characters of Z85, as `pyacq-lab host` prints"
+            f"a key of {len(key)} characters came; wanted 40 characters of Z85, whole as it was given out "
+            "(`pyacq-lab host` prints that of a host, the address of a stream carries its own)"
         ) from None
     return key
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from pyacq_lab.errors import ProtocolError
+from pyacq_lab.errors import ConfigurationError, ProtocolError
 from pyacq_lab.transport.living import lives
 
 _ANONYMOUS = re.compile(r"/proc/\d+/fd/\d+$")
@@ -46,6 +46,28 @@ def machine() -> str:
     else:
         parts += [socket.gethostname(), str(int(psutil.boot_time()))]
     return "/".join(parts)
+
+
+def check_fits(nbytes: int, whose: str) -> None:
+    """Refuse a buffer that this machine has no memory for.
+
+    The system hands out more than there is, and kills whoever uses it later: in the midst of a run.
+
+    Raises
+    ------
+    ConfigurationError
+        It is larger than what is free now; names ``whose`` it would be.
+    """
+    memory = psutil.virtual_memory()
+    if nbytes > memory.available:
+        raise ConfigurationError(
+            f"{whose} would take {_gib(nbytes)}, but of this machine's {_gib(memory.total)} "
+            f"{_gib(memory.available)} are free: give a smaller buffer_size or buffer_seconds"
+        )
+
+
+def _gib(nbytes: int) -> str:
+    return f"{nbytes / (1 << 30):.3g} GiB" if nbytes < 1 << 60 else "more than 2**60 bytes"
 
 
 class SharedMemory:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+import warnings
+import weakref
+from typing import Any, Never
 
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import ConfigurationError, LifecycleError, ProtocolError, StreamMismatch
+from pyacq_lab.errors import ConfigurationError, LifecycleError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
-from pyacq_lab.transport import streamcontext
-from pyacq_lab.transport.audience import Audience
-from pyacq_lab.transport.memory import CAN_SHARE, SharedMemory, machine
-from pyacq_lab.transport.reactor import Frames
-from pyacq_lab.transport.ringlayout import RingLayout
-from pyacq_lab.transport.samples import MOST_INDEX, Filter, checked_index, filtered, fitting
+from pyacq_lab.transport.memory import CAN_SHARE
+from pyacq_lab.transport.ringserver import RingServer, TransferMode
+from pyacq_lab.transport.samples import MOST_INDEX, Filter, checked_index, checked_place, filtered, fitting
 from pyacq_lab.transport.streamcontext import StreamContext
-from pyacq_lab.transport.streamdoor import StreamDoor
-from pyacq_lab.transport.streamring import RingWriter
 from pyacq_lab.transport.streamsocket import Protocol
 from pyacq_lab.wire.compression import codec_library
-from pyacq_lab.wire.streaming import Fetch, Hello, Opened, RingAddress, decode_from_reader
-
-log = logging.getLogger(__name__)
-
-SIGN_OF_LIFE = 0.5
-"""Seconds between two words of a quiet end."""
-
-TransferMode = Literal["auto", "sharedmem", "plaindata"]
 
 
 class OutputStream:
@@ -70,21 +55,12 @@ class OutputStream:
     def __init__(self, name: str = "out", *, node: str = "", context: StreamContext | None = None) -> None:
         self.name = name
         self.node = node
-        self._pid = os.getpid()
-        self._lent = context is None
-        self._context = streamcontext.borrow() if context is None else context
-        self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
-        self._door = StreamDoor(self._context, node, name, self._lent, self._on_message)
-        self._audience = Audience(self.full_name, self._door.send, self._opened)
-        self._ring: RingWriter | None = None
-        self._memory: SharedMemory | None = None
-        self._transfermode: TransferMode = "auto"
+        self._server = RingServer(node, name, context)
         self._filters: list[Filter] = []
-        self._running = False
-        self._closed = False
-        self._n_waiting = 0  # threads in wait_room
-        self._timer = self._context.reactor.call_every(SIGN_OF_LIFE, self._tick)
+        self._begins = self._server.lent  # whether the next chunk begins an epoch by itself
+        # Of one that nobody has any more, nothing is to be left, and its readers are to hear of it.
+        self._forgotten = weakref.finalize(self, _put_away, self._server)
+        self._forgotten.atexit = False
 
     def __repr__(self) -> str:
         spec = self.spec
@@ -93,7 +69,13 @@ class OutputStream:
             if spec is None
             else f"{spec.np_dtype}{list(spec.shape)} at {spec.sample_rate:g} Hz"
         )
-        return f"<OutputStream {self.full_name}: {what}>"
+        return f"<OutputStream {self.full_name}: {what}{', closed' if self._server.closed else ''}>"
+
+    def __reduce__(self) -> Never:
+        raise ConfigurationError(
+            f"output {self.full_name} belongs to this process and cannot be sent to another: send its "
+            "address (output.address), and read it there by InputStream().connect(address)"
+        )
 
     def __enter__(self) -> OutputStream:
         return self
@@ -106,17 +88,17 @@ class OutputStream:
     @property
     def full_name(self) -> str:
         """Name with that of its node."""
-        return f"{self.node}.{self.name}" if self.node else self.name
+        return self._server.full_name
 
     @property
     def spec(self) -> StreamSpec | None:
         """What the stream is; None until it is configured."""
-        return None if self._ring is None else self._ring.spec
+        return None if (ring := self._server.ring) is None else ring.spec
 
     @property
     def address(self) -> StreamAddress:
         """Where it can be read; another process connects to it. Raises LifecycleError before `configure`."""
-        address = self._door.address
+        address = self._server.door.address
         if address is None:
             raise LifecycleError(f"output {self.full_name} has no address yet: configure it first")
         return address
@@ -124,12 +106,12 @@ class OutputStream:
     @property
     def context(self) -> StreamContext | None:
         """What a reader in this process may use as well; None: what all streams of this process share."""
-        return None if self._lent else self._context
+        return None if self._server.lent else self._server.context
 
     @property
     def next_index(self) -> int:
         """Absolute index of the next sample to be sent, in the present epoch."""
-        return 0 if self._ring is None else self._ring.stop
+        return 0 if (ring := self._server.ring) is None else ring.stop
 
     def serve(
         self,
@@ -145,9 +127,8 @@ class OutputStream:
         ConfigurationError
             It cannot listen there; it goes on where it was.
         """
-        if self._closed:
-            raise LifecycleError(f"output {self.full_name} is closed: make another")
-        return self._door.open(protocol, interface, port, encrypted)
+        self._server.check_usable()
+        return self._server.door.open(protocol, interface, port, encrypted)
 
     def configure(
         self,
@@ -187,30 +168,27 @@ class OutputStream:
         LifecycleError
             It is running.
         """
-        if self._closed:
-            raise LifecycleError(f"output {self.full_name} is closed: make another")
+        server = self._server
+        server.check_usable()
         spec = _described(spec, fields)
-        mode = transfermode or self._transfermode
-        check_choice("transfermode", mode, TransferMode)
-        if mode == "sharedmem" and not CAN_SHARE:
-            raise ConfigurationError("transfermode='sharedmem': this system cannot share memory; use 'auto'")
-        if spec.compression:
-            codec_library()
-        with self._lock:
-            fresh = self._lent and self._ring is not None and self._ring.position == 0
-            if self._n_waiting or (self._running and not fresh):
+        mode = transfermode or server.transfermode
+        check_mode(mode, spec.compression)
+        with server.lock:
+            ring, memory = server.ring, server.memory
+            fresh = server.lent and ring is not None and ring.position == 0
+            if server.n_waiting or (server.running and not fresh):
                 raise LifecycleError(
                     f"output {self.full_name} is running: stop its node, or call end(), before configuring it"
                 )
             # The ring first: where it cannot be had, nothing has changed.
-            ring, memory = self._ring, self._memory
-            if ring is None or ring.spec != spec or mode != self._transfermode:
-                ring, memory = self._make_ring(spec, mode)
-            if protocol is not None or interface is not None or port != "*" or self._door.address is None:
+            if ring is None or ring.spec != spec or mode != server.transfermode:
+                ring, memory = server.make_ring(spec, mode)
+            if protocol is not None or interface is not None or port != "*" or server.door.address is None:
                 self.serve(protocol or "tcp", interface, port, encrypted)
-            self._transfermode = mode
-            if ring is not self._ring:
-                self._replace_ring(ring, memory)
+            server.transfermode = mode
+            if ring is not server.ring:
+                server.use(ring, memory)
+            self._begins = server.lent
 
     def add_filter(self, function: Filter) -> None:
         """Have each chunk's samples passed through a function before they are sent, after those added before.
@@ -226,25 +204,29 @@ class OutputStream:
 
     def begin(self, first: int = 0) -> None:
         """Start a new epoch: the next sample sent has index ``first``."""
-        with self._lock:
-            self._ready_ring().begin_epoch(checked_index(first))
-            self._set_running(True)
+        server = self._server
+        with server.lock:
+            server.ready_ring().begin_epoch(checked_index(first))
+            server.set_running(True)
 
     def end(self) -> None:
-        """Say that the epoch is over; idempotent."""
-        with self._lock:
-            if self._ring is not None:
-                self._set_running(False)
+        """Say that the epoch is over; idempotent. Samples can be sent again after `begin` or `reset`."""
+        server = self._server
+        with server.lock:
+            if server.running and not server.closed:
+                self._begins = False
+                server.set_running(False)
 
     def reset(self, first: int = 0) -> None:
         """Forget everything sent so far and start a new epoch: nobody is given anything stale."""
-        with self._lock:
-            ring = self._ready_ring()
+        server = self._server
+        with server.lock:
+            ring = server.ready_ring()
             first = checked_index(first)
             ring.forget()
-            self._audience.outdate()
+            server.audience.outdate()
             ring.begin_epoch(first)
-            self._set_running(True)
+            server.set_running(True)
 
     def send(
         self,
@@ -278,17 +260,29 @@ class OutputStream:
         StreamMismatch
             The samples have another shape, a dtype that does not fit the stream's, or an index of the past.
             Nothing was sent.
+        ConfigurationError
+            The index, the time or what was lost are no whole numbers, or the reason no text.
+        LifecycleError
+            The stream is not configured, closed, or its epoch was ended.
         """
         array = np.asarray(data)
         if array is not data and isinstance(data, np.ma.MaskedArray):
             raise StreamMismatch(f"output {self.full_name}: a masked array came; send what lies between gaps")
         for function in self._filters:
             array = filtered(function, array, f"output {self.full_name}")
-        with self._lock:
-            ring = self._ready_ring()
+        if index is not None or lost != 0 or time_ns is not None or uncertainty_ns != -1:
+            index, lost, time_ns, uncertainty_ns = checked_place(index, lost, time_ns, uncertainty_ns, reason)
+        server = self._server
+        with server.lock:
+            ring = server.ready_ring()
             if array.dtype != ring.dtype or array.shape[1:] != ring.sample_shape or not array.ndim:
                 array = fitting(array, ring.spec, f"output {self.full_name}")
-            if self._lent and ring.epoch < 0:
+            if not server.running:
+                if not self._begins:
+                    raise LifecycleError(
+                        f"output {self.full_name} is not running: begin() starts its next epoch, and reset() "
+                        "one that has everything before forgotten"
+                    )
                 self.begin(index or 0)
             if index is not None:
                 lost = index - ring.stop
@@ -304,8 +298,7 @@ class OutputStream:
             if time_ns is None:
                 time_ns = time.time_ns() - round(len(array) / ring.spec.sample_rate * 1e9)
             ring.write(array, time_ns, uncertainty_ns, lost, reason)
-            if self._audience.tell(ring):
-                self._pump_soon()
+            server.tell(ring)
 
     def wait_room(self, count: int, timeout: float) -> bool:
         """Wait until ``count`` samples can be sent without overwriting any that a lossless reader lacks.
@@ -317,179 +310,75 @@ class OutputStream:
         ConfigurationError
             The ring does not hold so many at all.
         """
-        with self._room:
-            ring = self._ready_ring()
-            if not 0 <= count <= ring.size:
-                raise ConfigurationError(
-                    f"output {self.full_name}: room for {count} samples asked for, but its ring holds "
-                    f"{ring.size}: send less at once, or configure a larger buffer_size"
-                )
-            if self._audience.has_room(ring, count):
-                return True
-            self._audience.forget_the_dead(ring)
-            self._n_waiting += 1
-            ring.want_room(True)
-        wish, deadline = _Until(lambda: self._has_room(ring, count)), time.monotonic() + timeout
-        try:
-            # What readers say is received by this very thread, if it can be: no hop lies between.
-            if not self._door.lead(wish, deadline):
-                with self._room:
-                    self._room.wait_for(lambda: wish.over, deadline - time.monotonic())
-            return wish.over
-        finally:
-            with self._room:
-                self._n_waiting -= 1
-                ring.want_room(bool(self._n_waiting))
-
-    def _has_room(self, ring: RingWriter, count: int) -> bool:
-        with self._lock:
-            return self._closed or self._audience.has_room(ring, count)
+        return self._server.wait_room(count, timeout)
 
     # --- questions
 
     def status(self) -> PortStatus:
         """Snapshot of the port; any thread."""
-        with self._lock:
-            ring = self._ring
+        server = self._server
+        with server.lock:
+            ring = server.ring
             if ring is None:
-                return PortStatus(name=self.name, transfermode=self._transfermode)
+                return PortStatus(name=self.name, transfermode=server.transfermode)
             return PortStatus(
                 name=self.name,
                 epoch=max(0, ring.epoch),
                 stop=ring.stop,
                 samples=ring.position,
                 overruns=ring.overruns,
-                readers=len(self._audience),
-                transfermode=self._transfermode,
+                readers=len(server.audience),
+                transfermode=server.transfermode,
             )
 
     def readers(self) -> tuple[ReaderStatus, ...]:
         """Accounts of all readers, as this end has them; any thread."""
-        with self._lock:
-            return () if self._ring is None else self._audience.status(self._ring)
+        server = self._server
+        with server.lock:
+            return () if server.ring is None else server.audience.status(server.ring)
 
     def close(self) -> None:
         """Say that nothing will come any more, and stop serving; idempotent."""
-        if os.getpid() != self._pid:
-            return  # a fork of its process has the object, but none of what it stands for
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            if self._ring is not None:
-                self._ring.set_closed()
-            self._audience.close(self._ring)
-            self._room.notify_all()
-        self._context.reactor.cancel(self._timer)
-        self._door.close()
-        if self._memory is not None:
-            self._memory.close()
-        if self._lent:
-            streamcontext.give_back(self._context)
-
-    # --- under the lock
-
-    def _ready_ring(self) -> RingWriter:
-        if os.getpid() != self._pid:
-            raise LifecycleError(
-                f"output {self.full_name} belongs to the process that this one was forked from: make another"
-            )
-        if self._closed:
-            raise LifecycleError(f"output {self.full_name} is closed: make another")
-        if self._ring is None:
-            raise LifecycleError(f"output {self.full_name} is not configured: call configure(...) first")
-        return self._ring
-
-    def _make_ring(self, spec: StreamSpec, mode: TransferMode) -> tuple[RingWriter, SharedMemory | None]:
-        if mode == "plaindata" or not CAN_SHARE:
-            return RingWriter(spec), None
-        try:
-            memory = SharedMemory(RingLayout.of(spec).size)
-        except OSError as error:
-            if mode == "sharedmem":
-                raise ConfigurationError(f"output {self.full_name}: no memory to share: {error}") from None
-            log.warning("output %s does without shared memory: %s", self.full_name, error)
-            return RingWriter(spec), None
-        return RingWriter(spec, memory.memory), memory
-
-    def _replace_ring(self, ring: RingWriter, memory: SharedMemory | None) -> None:
-        if self._memory is not None:
-            self._memory.close()
-        self._ring, self._memory = ring, memory
-        self._running = False
-        self._audience.begin_anew()
-
-    def _opened(self, hello: Hello) -> Opened:
-        ring = self._ready_ring()
-        why = ""
-        if self._memory is None:
-            why = f"output {self.full_name} does not share memory (transfermode={self._transfermode!r})"
-        elif not hello.machine:
-            why = "the reader does not want to (transfermode='plaindata')"
-        elif hello.machine != machine():
-            why = f"output {self.full_name} is on another machine"
-        if why or self._memory is None:
-            if self._transfermode == "sharedmem":
-                why = f"output {self.full_name} is for readers that share memory only; {why}"
-                return Opened(ring.spec, None, "!" + why, ring.nonce)
-            return Opened(ring.spec, None, why, ring.nonce)
-        address = RingAddress(self._memory.path, RingLayout.of(ring.spec).size, ring.nonce)
-        return Opened(ring.spec, address, nonce=ring.nonce)
-
-    def _set_running(self, running: bool) -> None:
-        self._running = running
-        ring = self._ready_ring()
-        ring.set_running(running)
-        self._audience.send_tips(ring)
-
-    # --- the reactor's thread
-
-    def _on_message(self, frames: Frames) -> None:
-        routing_id = frames[0].bytes
-        try:
-            message = decode_from_reader(frames[1].buffer)
-        except (ProtocolError, IndexError) as error:
-            log.warning("ignored a reader's message at %s: %s", self.full_name, error)
-            return
-        ring = self._ring
-        if isinstance(message, Fetch):
-            if ring is not None:
-                self._audience.fetch(routing_id, message, ring)  # looks at the ring as any reader does
-            return
-        with self._lock:
-            if not self._closed:
-                self._audience.hear(routing_id, message, self._ring)
-                self._pump_soon()
-                self._room.notify_all()
-
-    def _pump_soon(self) -> None:
-        if self._audience.is_behind:
-            self._context.reactor.call_soon(self._pump)
-
-    def _pump(self) -> None:
-        with self._lock:
-            if self._ring is not None and not self._closed:
-                self._audience.pump(self._ring)
-                self._pump_soon()
-
-    def _tick(self) -> None:
-        with self._lock:
-            if self._ring is not None and not self._closed:
-                self._audience.tick(self._ring)
-                self._pump_soon()
-                self._room.notify_all()
-        self._door.rouse()
+        self._forgotten.detach()
+        self._server.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """What a thread that leads waits for, as a question."""
+def _put_away(server: RingServer) -> None:
+    """Close what an output that nobody has any more has left, and say that nobody has closed it.
 
-    answer: Callable[[], bool]
+    In a thread of its own: garbage is collected in any thread, also in those that this waits for.
+    """
+    if not server.is_here:
+        return
+    threading.Thread(target=server.close, name="putting a stream away").start()
+    warnings.warn(
+        f"output {server.full_name} was never closed: call close(), or use it in a with statement",
+        ResourceWarning,
+        stacklevel=2,
+    )
 
-    @property
-    def over(self) -> bool:
-        return self.answer()
+
+def check_mode(transfermode: Any, compression: str, whose: str = "") -> None:
+    """Refuse a way to serve a stream that this system has not, or that makes no sense.
+
+    Raises
+    ------
+    ConfigurationError, MissingDependency
+        Says what to give instead.
+    """
+    check_choice("transfermode", transfermode, TransferMode, whose)
+    of = f" of {whose}" if whose else ""
+    if transfermode == "sharedmem" and not CAN_SHARE:
+        raise ConfigurationError(
+            f"transfermode='sharedmem'{of}: its machine's system cannot share memory; use 'auto'"
+        )
+    if transfermode == "sharedmem" and compression:
+        raise ConfigurationError(
+            f"compression={compression!r}{of} with transfermode='sharedmem': in shared memory samples are "
+            "never packed; give compression='', or 'auto' for readers of other machines as well"
+        )
+    if compression:
+        codec_library()
 
 
 def _described(spec: StreamSpec | None, fields: dict[str, Any]) -> StreamSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -63,3 +64,27 @@ def checked_index(first: int) -> int:
     if not isinstance(first, int | np.integer) or not 0 <= first < MOST_INDEX:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"first index {first!r}: wanted a whole number from 0 to 2**63")
     return int(first)
+
+
+def checked_place(
+    index: int | None, lost: int, time_ns: int | None, uncertainty_ns: int, reason: str
+) -> tuple[int | None, int, int | None, int]:
+    """Where and when a chunk belongs, in plain numbers; raises ConfigurationError where they are none."""
+    if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"reason={reason!r}: wanted a word that says why samples were lost")
+    return (
+        None if index is None else _whole("index", index),
+        _whole("lost", lost),
+        None if time_ns is None else _whole("time_ns", time_ns),
+        _whole("uncertainty_ns", uncertainty_ns),
+    )
+
+
+def _whole(field: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise ConfigurationError(f"{field}={value!r}: wanted a whole number of 64 bits")
+    return number

@@ -11,7 +11,7 @@ from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Frames, SharedSocket, Wish
 from pyacq_lab.transport.streamcontext import StreamContext
-from pyacq_lab.transport.streamsocket import Protocol, serve
+from pyacq_lab.transport.streamsocket import Protocol, bracketed, check_place, check_safe, serve
 
 
 class StreamDoor:
@@ -56,7 +56,9 @@ class StreamDoor:
         self, protocol: Protocol, interface: str | None, port: int | str, encrypted: bool
     ) -> StreamAddress:
         """Listen, instead of where it listened before; see `OutputStream.serve`."""
-        wanted = (protocol, interface or self._context.interface, port, encrypted)
+        check_place(protocol, interface, port)
+        wanted = (protocol, bracketed(interface or self._context.interface), port, encrypted)
+        check_safe(protocol, wanted[1], encrypted)
         if self.address is not None and self._opened == wanted:
             return self.address
         # Of a stream that is lent its context somebody knows the address by which others reach the machine.
@@ -65,6 +67,8 @@ class StreamDoor:
                 f"interface={interface!r}: give the address by which readers reach this machine"
             )
         keys = self._context.server_keys
+        if self.address is not None and self.address.endpoint == f"tcp://{wanted[1]}:{port}":
+            self.close()  # nobody else can have taken the place that it holds itself
         raw, endpoint = serve(self._context.reactor.context, keys, self._domain, *wanted)
         self.close()
         with self._lock:

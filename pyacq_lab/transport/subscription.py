@@ -20,9 +20,9 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.memory import machine
-from pyacq_lab.transport.outputs import SIGN_OF_LIFE, TransferMode
 from pyacq_lab.transport.reactor import Frames
 from pyacq_lab.transport.ringreader import RingReader
+from pyacq_lab.transport.ringserver import SIGN_OF_LIFE, TransferMode
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamsocket import is_immediate, reach
 from pyacq_lab.wire.inbox import Inbox

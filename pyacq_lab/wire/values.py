@@ -64,6 +64,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         stream.StreamAddress,
         ledger.HopLedger,
         ledger.PortStatus,
+        ledger.ReaderStatus,
         status.NodeStatus,
         status.GroupStatus,
         status.HostStatus,

@@ -149,7 +149,7 @@ def test_a_killed_reader_hurts_nobody_and_a_source_that_waited_for_it_goes_on(
     until(lambda: has_all(other, 7100))
     assert other.accounts()[0]["gaps"] == []
     until(lambda: output.status().readers == 1)
-    until(lambda: len(output._audience._slots) == 128 - (mode == "sharedmem"))
+    until(lambda: len(output._server.audience._slots) == 128 - (mode == "sharedmem"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

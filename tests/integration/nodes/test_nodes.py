@@ -262,5 +262,6 @@ def test_a_recording_says_what_its_connections_have_lost(make, until, tmp_path) 
     recorder.stop()
     ledger = open_run(tmp_path / "run").ledger("numbers")
     assert (ledger.sent, ledger.received, ledger.dropped, ledger.pending) == (5000, 5000, 0, 0)
-    assert str(recorder.status().inputs[0]) == "5000 samples"
+    assert ledger.transfermode == "sharedmem"
+    assert str(recorder.status().inputs[0]) == "5000 samples, 0 samples/s by shared memory"
     assert str(source.status().outputs[0]) == "5000 samples, 0 readers, transfermode auto"

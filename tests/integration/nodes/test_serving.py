@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field
 
 from pyacq_lab.errors import ConfigurationError, HostUnreachable, LifecycleError, UnknownName
+from pyacq_lab.model.ledger import HopLedger, PortStatus
 from pyacq_lab.model.roles import Source, Transform
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
@@ -82,6 +83,13 @@ def test_what_was_said_before_and_after_configuring_stays(ramp) -> None:
     assert ramp.output_spec("out").compression == ""
 
 
+def test_another_protocol_lets_go_of_the_port(ramp) -> None:
+    ramp.configure()
+    for told in ({"port": free_port()}, {"protocol": "ipc"}):
+        ramp.configure_output("out", **told)
+    assert ramp.output_address("out").endpoint.startswith("ipc:")
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "ipc", "inproc"])
 @pytest.mark.parametrize("transfermode", ["auto", "sharedmem", "plaindata"])
 def test_every_protocol_carries_the_samples(make, ramp, server, until, protocol, transfermode) -> None:
@@ -100,8 +108,12 @@ def test_every_protocol_carries_the_samples(make, ramp, server, until, protocol,
     until(lambda: same.status().outputs[0].samples > 50)
     mode = "plaindata" if transfermode == "plaindata" else "sharedmem"
     assert same.status().inputs[0].ledger.transfermode == mode
+    assert [reader.transfermode for reader in ramp.output_readers("out")] == [mode]
     ramp.stop()
     same.stop()
+    assert same.status().inputs[0].ledger.transfermode == mode  # also when it is over
+    same.configure()
+    assert same.status().inputs[0] == PortStatus(name="in", ledger=HopLedger())
 
 
 def test_inputs_are_connected_again_after_another_protocol(make, ramp, monkeypatch, caplog) -> None:
@@ -131,15 +143,17 @@ def test_inputs_are_connected_again_after_another_protocol(make, ramp, monkeypat
         ({"units": "mV", "shape": (-1, 3)}, "units, shape of output ramp.out cannot"),
         ({"sample_rate": 3.0}, "by its own settings. What can be said here is how it is served: protocol"),
         ({"colour": "red"}, "colour: an output is served by protocol, interface"),
-        ({"protocol": "udp"}, "wanted 'tcp', 'ipc' or 'inproc'"),
+        ({"protocol": "udp"}, "wanted one of 'tcp', 'ipc', 'inproc'"),
         ({"transfermode": "magic"}, "wanted one of 'auto', 'sharedmem', 'plaindata'"),
         ({"compression": "gzip"}, "wanted one of '', 'blosclz'"),
         ({"buffer_size": -1}, "wanted samples"),
-        ({"buffer_size": "many"}, "'<' not supported"),
+        ({"buffer_size": "many"}, "wanted whole numbers"),
         ({"buffer_seconds": float("nan")}, "wanted seconds"),
         ({"buffer_size": 10, "buffer_seconds": 1.0}, "not both"),
         ({"interface": "10.99.0.1"}, "cannot listen"),
-        ({"transfermode": "plaindata", "port": 99999}, "cannot listen|wanted tcp"),
+        ({"transfermode": "plaindata", "port": 99999}, "port=99999 of output ramp.out: wanted a TCP port"),
+        ({"protocol": "ipc", "port": 5000}, "port=5000 of output ramp.out with protocol='ipc'"),
+        ({"transfermode": "sharedmem", "compression": "lz4"}, "samples are never packed"),
     ],
 )
 def test_nonsense_is_refused_and_changes_nothing(ramp, settings, words) -> None:

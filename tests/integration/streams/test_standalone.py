@@ -396,7 +396,7 @@ def test_what_does_not_fit_names_both_sides(output) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"protocol": "udp"}, "wanted 'tcp', 'ipc' or 'inproc'"),
+        ({"protocol": "udp"}, "wanted one of 'tcp', 'ipc', 'inproc'"),
         ({"transfermode": "magic"}, "wanted one of 'auto', 'sharedmem', 'plaindata'"),
         ({"interface": "10.99.0.1"}, "cannot listen"),
         ({"interface": "0.0.0.0"}, "give the address by which readers reach this machine"),
@@ -465,7 +465,7 @@ def test_many_readers_each_get_everything(output) -> None:
 
 def test_more_readers_than_the_ring_has_places_are_sent_the_samples(output, monkeypatch) -> None:
     output.configure(**FIELDS)
-    del output._audience._slots[2:]
+    del output._server.audience._slots[2:]
     readers = [InputStream().connect(output) for _ in range(4)]
     assert [r.transfermode for r in readers] == ["sharedmem"] * 2 + ["plaindata"] * 2
     output.send(samples(0, 20))
