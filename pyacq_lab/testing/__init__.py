@@ -12,15 +12,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyacq_lab.testing.clock import ManualClock
     from pyacq_lab.testing.device import SimulatedDevice
+    from pyacq_lab.testing.recorder import SimulatedRecorder
     from pyacq_lab.testing.sinks import SinkContract
     from pyacq_lab.testing.sources import SourceContract
     from pyacq_lab.testing.transforms import TransformContract
 
-__all__ = ["ManualClock", "SimulatedDevice", "SinkContract", "SourceContract", "TransformContract"]
+__all__ = [
+    "ManualClock",
+    "SimulatedDevice",
+    "SimulatedRecorder",
+    "SinkContract",
+    "SourceContract",
+    "TransformContract",
+]
 
 _MODULES = {
     "ManualClock": "clock",
     "SimulatedDevice": "device",
+    "SimulatedRecorder": "recorder",
     "SinkContract": "sinks",
     "SourceContract": "sources",
     "TransformContract": "transforms",
