@@ -11,7 +11,6 @@ import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Never
 
-import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
@@ -24,7 +23,7 @@ from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.history import History, by_index
 from pyacq_lab.transport.readable import Readable, check_wanted, look_up
 from pyacq_lab.transport.ringserver import TransferMode
-from pyacq_lab.transport.samples import Filter, filtered
+from pyacq_lab.transport.samples import Filter, checked_name, checked_timeout, deadline_of, filtered, whole
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.subscription import Subscription
 from pyacq_lab.wire.streaming import Policy
@@ -69,7 +68,7 @@ class InputStream:
             raise ConfigurationError(
                 f"backfill={backfill!r}: wanted seconds, 0 or more; inf for all there is"
             )
-        self.name = name
+        self.name = checked_name(name)
         self._policy: Policy = policy
         self._backfill = backfill
         self._transfermode: TransferMode = transfermode
@@ -145,6 +144,7 @@ class InputStream:
             state = "closed" if self._closed else f"connected to {self.source_name}"
             raise LifecycleError(f"input {self.name} is {state}: make another for another stream")
         check_wanted(wanted)
+        timeout = checked_timeout(timeout)
         if "dtype" in wanted:
             StreamSpec.of(wanted["dtype"])  # refused here where it is none
         address, context = look_up(source)
@@ -187,7 +187,7 @@ class InputStream:
         StreamMismatch
             The stream is not what is wanted.
         """
-        self._connected().wait_opened(timeout)
+        self._connected().wait_opened(checked_timeout(timeout))
         return self.spec
 
     def _connected(self) -> Subscription:
@@ -285,7 +285,7 @@ class InputStream:
         if self._closed:
             raise EndOfStream(f"input {self.name} is closed")
         subscription = self._connected()
-        deadline = _deadline(timeout)
+        deadline = deadline_of(timeout)
         while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
@@ -303,7 +303,7 @@ class InputStream:
 
     async def recv_async(self, timeout: float | None = None, **options: Any) -> Chunk | Gap | None:
         """As `recv`, while the event loop goes on."""
-        deadline = _deadline(timeout)
+        deadline = deadline_of(timeout)
         while (item := self.recv(0.0, **options)) is None:
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
@@ -336,7 +336,7 @@ class InputStream:
     def poll(self, timeout: float | None = 0.0) -> int:
         """Wait up to ``timeout`` seconds for news, for good if None; returns how many items wait."""
         subscription = self._connected()
-        deadline = _deadline(timeout)
+        deadline = deadline_of(timeout)
         while not subscription.over:
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
@@ -432,6 +432,7 @@ class InputStream:
             start, stop = operator.index(start), operator.index(stop)
         except TypeError:
             raise ConfigurationError(f"get_data({start!r}, {stop!r}): wanted absolute indices") from None
+        epoch, timeout = None if epoch is None else whole("epoch", epoch), checked_timeout(timeout)
         spec = self.spec
         if self._history is not None:
             data = self._history.read(start, stop, epoch)
@@ -458,7 +459,7 @@ class InputStream:
 
         All of them were taken once `dealt_with` has reached that number.
         """
-        return self._connected().offered(timeout)
+        return self._connected().offered(checked_timeout(timeout))
 
     @property
     def dealt_with(self) -> int:
@@ -490,15 +491,6 @@ class InputStream:
         if self._history is not None:
             self._history.keep(item)
         return item
-
-
-def _deadline(timeout: float | None) -> float | None:
-    """When a wait is over, by the monotonic clock; None: never. Raises ConfigurationError for nonsense."""
-    if timeout is None:
-        return None
-    if not isinstance(timeout, int | float | np.number) or math.isnan(timeout):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"timeout={timeout!r}: wanted seconds, or None to wait for good")
-    return time.monotonic() + float(timeout)
 
 
 def _put_away(

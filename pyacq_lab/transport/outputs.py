@@ -17,7 +17,17 @@ from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.memory import CAN_SHARE
 from pyacq_lab.transport.ringserver import RingServer, TransferMode
-from pyacq_lab.transport.samples import MOST_INDEX, Filter, checked_index, checked_place, filtered, fitting
+from pyacq_lab.transport.samples import (
+    MOST_INDEX,
+    Filter,
+    checked_index,
+    checked_name,
+    checked_place,
+    checked_timeout,
+    filtered,
+    fitting,
+    whole,
+)
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamsocket import Protocol
 from pyacq_lab.wire.compression import codec_library
@@ -55,7 +65,7 @@ class OutputStream:
     def __init__(self, name: str = "out", *, node: str = "", context: StreamContext | None = None) -> None:
         self.name = name
         self.node = node
-        self._server = RingServer(node, name, context)
+        self._server = RingServer(node, checked_name(name), context)
         self._filters: list[Filter] = []
         self._begins = self._server.lent  # whether the next chunk begins an epoch by itself
         # Of one that nobody has any more, nothing is to be left, and its readers are to hear of it.
@@ -147,7 +157,8 @@ class OutputStream:
         ----------
         spec : StreamSpec, optional
             What the stream is; or say it by ``fields``, as `StreamSpec.of` takes them: dtype, shape,
-            sample_rate, units, channel_names, scale, offset, buffer_size, compression, ...
+            sample_rate, units, channel_names, scale, offset, buffer_size, compression, ... Without
+            either it stays what it is.
         protocol : {'tcp', 'ipc', 'inproc'}
             For readers anywhere, on this machine, in this process. tcp unless given.
         interface : str
@@ -170,7 +181,9 @@ class OutputStream:
         """
         server = self._server
         server.check_usable()
-        spec = _described(spec, fields)
+        spec = (
+            self.spec if spec is None and not fields and self.spec is not None else _described(spec, fields)
+        )
         mode = transfermode or server.transfermode
         check_mode(mode, spec.compression)
         with server.lock:
@@ -265,7 +278,12 @@ class OutputStream:
         LifecycleError
             The stream is not configured, closed, or its epoch was ended.
         """
-        array = np.asarray(data)
+        try:
+            array = np.asarray(data)
+        except ValueError as error:  # lists of unequal length
+            raise StreamMismatch(
+                f"output {self.full_name}: what came is no array of samples: {error}"
+            ) from None
         if array is not data and isinstance(data, np.ma.MaskedArray):
             raise StreamMismatch(f"output {self.full_name}: a masked array came; send what lies between gaps")
         for function in self._filters:
@@ -310,7 +328,7 @@ class OutputStream:
         ConfigurationError
             The ring does not hold so many at all.
         """
-        return self._server.wait_room(count, timeout)
+        return self._server.wait_room(whole("count", count), checked_timeout(timeout))
 
     # --- questions
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,14 +75,15 @@ def checked_place(
     if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"reason={reason!r}: wanted a word that says why samples were lost")
     return (
-        None if index is None else _whole("index", index),
-        _whole("lost", lost),
-        None if time_ns is None else _whole("time_ns", time_ns),
-        _whole("uncertainty_ns", uncertainty_ns),
+        None if index is None else whole("index", index),
+        whole("lost", lost),
+        None if time_ns is None else whole("time_ns", time_ns),
+        whole("uncertainty_ns", uncertainty_ns),
     )
 
 
-def _whole(field: str, value: Any) -> int:
+def whole(field: str, value: Any) -> int:
+    """Plain whole number; raises ConfigurationError, by the ``field``'s name, where it is none."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -88,3 +91,22 @@ def _whole(field: str, value: Any) -> int:
     if number is None or not -(2**63) <= number < 2**63:
         raise ConfigurationError(f"{field}={value!r}: wanted a whole number of 64 bits")
     return number
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """When a wait is over, by the monotonic clock; None: never. Raises ConfigurationError for nonsense."""
+    return None if timeout is None else time.monotonic() + checked_timeout(timeout)
+
+
+def checked_timeout(timeout: float) -> float:
+    """Seconds to wait; raises ConfigurationError where they are none."""
+    if not isinstance(timeout, int | float | np.number) or math.isnan(timeout):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"timeout={timeout!r}: wanted seconds, or None where one can wait for good")
+    return float(timeout)
+
+
+def checked_name(name: str) -> str:
+    """Name of an end of a stream; raises ConfigurationError where it is none."""
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name!r} came as the name of a stream; wanted text")
+    return name

@@ -19,6 +19,7 @@ from pyacq_lab.errors import (
     ConfigurationError,
     EndOfStream,
     LifecycleError,
+    StreamMismatch,
 )
 
 FIELDS = {"dtype": "int16", "shape": (-1, 2), "sample_rate": 1000.0, "buffer_size": 400}
@@ -111,12 +112,40 @@ def test_numbers_of_numpys_are_numbers(output) -> None:
         assert stream.spec == output.spec
 
 
-def test_waits_that_are_none(reader) -> None:
+def test_waits_that_are_none(reader, output) -> None:
     for nonsense in ("a", float("nan"), [1]):
         for wait in (reader.recv, reader.poll):
             with pytest.raises(ConfigurationError, match=r"timeout=.*wanted seconds, or None"):
                 wait(timeout=nonsense)
+        for ask in (
+            lambda: output.wait_room(1, nonsense),  # noqa: B023  asked for at once
+            lambda: reader.offered(nonsense),  # noqa: B023
+            lambda: reader.get_data(0, 1, timeout=nonsense),  # noqa: B023
+            lambda: InputStream().connect(output, timeout=nonsense),  # noqa: B023
+        ):
+            with pytest.raises(ConfigurationError, match=r"timeout=.*wanted seconds"):
+                ask()
     assert reader.recv(timeout=np.float32(0)) is None
+
+
+def test_what_is_no_number_no_name_and_no_array(reader, output) -> None:
+    for nonsense in ("a", 1.5):
+        with pytest.raises(ConfigurationError, match=r"count=.*wanted a whole number"):
+            output.wait_room(nonsense, 1)
+        with pytest.raises(ConfigurationError, match=r"epoch=.*wanted a whole number"):
+            reader.get_data(0, 1, epoch=nonsense)
+        for end in (OutputStream, InputStream):
+            with pytest.raises(ConfigurationError, match=r"1\.5 came as the name"):
+                end(1.5)
+    with pytest.raises(StreamMismatch, match="no array of samples"):
+        output.send([[1, 2], [3]])
+
+
+def test_how_it_is_served_can_be_said_alone(output) -> None:
+    output.configure(**FIELDS)
+    spec = output.spec
+    output.configure(protocol="ipc")
+    assert output.spec is spec
 
 
 def test_buffers_of_ones_own_that_are_none(reader, output) -> None:
