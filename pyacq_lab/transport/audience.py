@@ -17,7 +17,8 @@ from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.doorbell import Ringer, is_doorbell
 from pyacq_lab.transport.ringlayout import N_READERS
-from pyacq_lab.transport.streamring import Entry, RingWriter, StreamRing, joined
+from pyacq_lab.transport.ringwriter import RingWriter
+from pyacq_lab.transport.streamring import Entry, StreamRing, joined
 from pyacq_lab.wire.compression import pack
 from pyacq_lab.wire.streaming import (
     Admitted,

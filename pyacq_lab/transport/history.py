@@ -15,7 +15,8 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.memory import check_fits
 from pyacq_lab.transport.ringlayout import RingLayout
-from pyacq_lab.transport.streamring import RingWriter, joined
+from pyacq_lab.transport.ringwriter import RingWriter
+from pyacq_lab.transport.streamring import joined
 
 
 class History:

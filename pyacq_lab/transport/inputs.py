@@ -286,6 +286,8 @@ class InputStream:
             raise EndOfStream(f"input {self.name} is closed")
         subscription = self._connected()
         deadline = deadline_of(timeout)
+        if most and whole("most", most) < 0:
+            raise ConfigurationError(f"most={most!r}: wanted a number of samples, 0 for each chunk by itself")
         while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())

@@ -20,9 +20,9 @@ from pyacq_lab.transport.audience import Audience
 from pyacq_lab.transport.memory import CAN_SHARE, SharedMemory, check_fits, machine
 from pyacq_lab.transport.reactor import Frames
 from pyacq_lab.transport.ringlayout import RingLayout
+from pyacq_lab.transport.ringwriter import RingWriter
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.transport.streamdoor import StreamDoor
-from pyacq_lab.transport.streamring import RingWriter
 from pyacq_lab.wire.streaming import Fetch, Hello, Opened, RingAddress, decode_from_reader
 
 log = logging.getLogger(__name__)

@@ -334,6 +334,9 @@ def test_a_reader_that_is_behind_takes_several_chunks_at_once(output, copy) -> N
         np.testing.assert_array_equal(np.concatenate([c.data for c in taken]), samples(0, 300))
         assert stream.ledger().received == 300
         assert stream.ledger().pending == 0
+        for nonsense in (1.5, -1, "all"):
+            with pytest.raises(ConfigurationError, match=f"most={nonsense!r}: wanted a"):
+                stream.recv(0.0, most=nonsense)
 
 
 def test_a_producer_that_waits_does_not_overwrite_what_is_in_use(output) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor
-from pyacq_lab.transport.streamring import RingWriter
+from pyacq_lab.transport.ringwriter import RingWriter
 from pyacq_lab.wire.inbox import Inbox
 from pyacq_lab.wire.streaming import Admitted, Data, Lost, Opened, Policy
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pyacq_lab.errors import ProtocolError, SamplesGone
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.ringlayout import MAX_ENTRIES, MIN_ENTRIES, RingLayout, Word
-from pyacq_lab.transport.streamring import RingWriter, StreamRing
+from pyacq_lab.transport.ringwriter import RingWriter
+from pyacq_lab.transport.streamring import StreamRing
 
 
 def spec_of(size: int, **fields) -> StreamSpec:
