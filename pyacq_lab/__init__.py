@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pyacq_lab._version import __version__
 
 if TYPE_CHECKING:
+    from pyacq_lab.devices.function import source as source
     from pyacq_lab.errors import PyacqError as PyacqError
     from pyacq_lab.model.chunk import Chunk as Chunk
     from pyacq_lab.model.chunk import Gap as Gap
     from pyacq_lab.model.chunk import Reading as Reading
+    from pyacq_lab.model.functions import sink as sink
+    from pyacq_lab.model.functions import transform as transform
     from pyacq_lab.model.roles import Sink as Sink
     from pyacq_lab.model.roles import Source as Source
     from pyacq_lab.model.roles import Transform as Transform
@@ -50,6 +53,9 @@ _NAMES = {
     "load_ipython_extension": "notebook.magics",
     "open_run": "recording",
     "setting": "model.settings",
+    "sink": "model.functions",
+    "source": "devices.function",
+    "transform": "model.functions",
     "wait_for": "notebook.waiting",
 }
 

@@ -69,8 +69,8 @@ def legal_commands(state: State) -> list[Command]:
     return [c for c in Command if c is not C.FAULT and (state, c) in TRANSITIONS]
 
 
-def next_state(state: State, command: Command) -> State:
-    """State after a command.
+def next_state(state: State, command: Command, reason: str = "") -> State:
+    """State after a command; ``reason`` says why the node is in its present one.
 
     Raises
     ------
@@ -81,4 +81,5 @@ def next_state(state: State, command: Command) -> State:
         return TRANSITIONS[state, command]
     except KeyError:
         legal = ", ".join(legal_commands(state)) or "nothing"
-        raise LifecycleError(f"cannot {command} a node that is {state} (legal now: {legal})") from None
+        why = f", because of {reason}" if reason else ""
+        raise LifecycleError(f"cannot {command} a node that is {state}{why} (legal now: {legal})") from None

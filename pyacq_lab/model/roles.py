@@ -17,8 +17,11 @@ from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
-Emitted = npt.NDArray[Any] | Chunk | Sequence[Chunk] | None
-"""What a transform gives back for one output: samples, samples with their own place in time, nothing."""
+Placed = Chunk | Gap
+"""What has a place in time of its own."""
+
+Emitted = npt.NDArray[Any] | Placed | Sequence[Placed] | None
+"""What a transform gives back for one output: samples, samples and gaps with their own place, nothing."""
 
 Made = Emitted | Mapping[str, Emitted]
 """What a transform gives back: for its only output, or by the names of its outputs."""
@@ -143,23 +146,25 @@ class Transform(Component):
         """Process one chunk of input ``name``; must not depend on how the stream is cut into chunks.
 
         An array as long as the chunk takes the chunk's place in time; anything else is a `Chunk` that
-        says its own, or several in order. A chunk without samples tells that all before it is lost.
+        says its own, or several in order. A `Gap` between or after them tells what will not come, and why.
         Never write into ``chunk.data``: other readers share it.
         """
 
     def gap(self, gap: Gap, name: str) -> Made:
         """Take note that samples of input ``name`` will never arrive; called in the stream's order.
 
-        Does what `at_gap` says. What was held back is given now, or never.
+        Does what `at_gap` says. What was held back is given now, or never. A gap that is given back by
+        itself, as one of the first input is by default, goes to all outputs of the first input's rate.
         """
         if self.at_gap == "reset":
             self.reset()
-        return None
+        return gap if name == self.input_names()[0] else None
 
     def finish(self, name: str) -> Made:
         """Give what was held back of input ``name``: an epoch of it is over. Forgets it all by default.
 
-        Called when the node stops, for one input after the other, and where a new epoch begins.
+        Called once for each epoch: when its producer has stopped and all of it was processed, where a new one
+        begins without that, or when the node stops, for one input after the other.
         """
         self.reset()
         return None
@@ -193,6 +198,9 @@ class Sink(Component):
     @abstractmethod
     def gap(self, gap: Gap, name: str) -> None:
         """Take note that samples will never arrive; called in the stream's order."""
+
+    def finish(self, name: str) -> None:
+        """Take note that an epoch of input ``name`` is over; called as `Transform.finish` is."""
 
     def take_accounts(self, ledgers: Mapping[str, HopLedger]) -> None:
         """Take note of the accounts of the connections, by input; called before `flush`, and at the end."""

@@ -85,7 +85,7 @@ class Node(ABC, Generic[C]):
         LifecycleError
             The node is running or closed.
         """
-        next_state(self._state, Command.CONFIGURE)
+        next_state(self._state, Command.CONFIGURE, self._reason)
         component = self.component_type(self.component_type.settings_type.checked(**settings))
         component.clock = self._context.clock
         self._configured(component)
@@ -111,7 +111,7 @@ class Node(ABC, Generic[C]):
             The node is not configured, faulted or closed; or its component kept its thread busy for too long.
         """
         while True:
-            next_state(self._state, Command.CHANGE)
+            next_state(self._state, Command.CHANGE, self._reason)
             component = self._current()
             wanted = component.settings.changed(**settings)
             if self._state is not State.RUNNING:
@@ -132,14 +132,14 @@ class Node(ABC, Generic[C]):
 
     def initialize(self) -> None:
         """Learn what comes in, say what goes out, and size everything for it. Upstream nodes come first."""
-        next_state(self._state, Command.INITIALIZE)
+        next_state(self._state, Command.INITIALIZE, self._reason)
         specs = {name: port.probe() for name, port in self._wired().items()}
         self._initialized(specs)
         self._move(Command.INITIALIZE)
 
     def start(self) -> None:
         """Open the component and run. Returns when it is open; raises what its ``open`` raised."""
-        next_state(self._state, Command.START)
+        next_state(self._state, Command.START, self._reason)
         self._stop_wanted.clear()
         self._opened.clear()
         self._never_opened = ""
@@ -156,7 +156,7 @@ class Node(ABC, Generic[C]):
 
     def stop(self) -> None:
         """Stop, after what was under way has been dealt with. Returns when the thread has ended."""
-        next_state(self._state, Command.STOP)
+        next_state(self._state, Command.STOP, self._reason)
         self.request_stop()
         self._join()
         if self._state is State.FAULTED:
@@ -238,7 +238,7 @@ class Node(ABC, Generic[C]):
         UnknownName
             There is no such output.
         """
-        next_state(self._state, Command.CONFIGURE)
+        next_state(self._state, Command.CONFIGURE, self._reason)
         # The outputs of a source are known when it is configured; until then any name may become one.
         output = self._output(name) if self.outputs else None
         serving = self._servings.get(name, Serving()).changed(settings, f"output {self.name}.{name}")

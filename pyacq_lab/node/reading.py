@@ -10,6 +10,7 @@ from pyacq_lab.errors import EndOfStream
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Sink, Transform
 from pyacq_lab.node.changes import in_words
+from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
 from pyacq_lab.transport.inputs import InputStream
 
@@ -24,7 +25,12 @@ _IDLE = 0.1
 class ReadingNode(Node[R]):
     """Takes chunks and gaps from its inputs, each in order, until it is asked to stop and has caught up."""
 
+    def __init__(self, name: str, component_type: type[R], context: NodeContext) -> None:
+        super().__init__(name, component_type, context)
+        self._epochs: dict[str, int] = {}  # of inputs: those that have begun and are not over
+
     def _open_inputs(self) -> None:
+        self._epochs.clear()
         for port in self._wired().values():
             port.epoch = port.stop = 0
             port.open(self._bell)
@@ -33,6 +39,7 @@ class ReadingNode(Node[R]):
         while not self._stop_wanted.is_set():
             self._wait()
             self._take_all()
+            self._hear_ends()
             self._idle()
         self._catch_up()
 
@@ -45,6 +52,8 @@ class ReadingNode(Node[R]):
                 break
             self._wait()
             self._take_all()
+        for name in list(self._epochs):
+            self._end_epoch(name)
         self._idle()
 
     def _take_all(self) -> None:
@@ -56,8 +65,24 @@ class ReadingNode(Node[R]):
                 if port.stream is None or (item := _taken(port.stream)) is None:
                     continue
                 more = True
+                if self._epochs.get(name, item.epoch) != item.epoch:
+                    self._end_epoch(name)
+                if name not in self._epochs:
+                    self._epochs[name] = item.epoch
+                    self._epoch_begins(name, item.start)
                 self._take(item, name)
                 port.epoch, port.stop = item.epoch, item.stop
+
+    def _hear_ends(self) -> None:
+        """Note which producers have stopped, once all that they gave has been dealt with."""
+        for name in list(self._epochs):
+            stream = self.inputs[name].stream
+            if stream is not None and stream.run_over:
+                self._end_epoch(name)
+
+    def _end_epoch(self, name: str) -> None:
+        del self._epochs[name]
+        self._epoch_ended(name)
 
     def _at(self) -> tuple[int, str]:
         indices = {name: port.stop for name, port in self._wired().items()}
@@ -75,6 +100,13 @@ class ReadingNode(Node[R]):
     @abstractmethod
     def _take(self, item: Chunk | Gap, name: str) -> None:
         """Deal with one chunk or gap of an input. Called by the node's thread."""
+
+    def _epoch_begins(self, name: str, first: int) -> None:
+        """Get ready for a new epoch of an input. Called by the node's thread."""
+
+    @abstractmethod
+    def _epoch_ended(self, name: str) -> None:
+        """Deal with the end of an epoch of an input: no more of it comes. Called by the node's thread."""
 
     def _idle(self) -> None:
         """Do what is due a few times a second. Called by the node's thread."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import logging
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
@@ -36,6 +38,28 @@ BUILT_IN = {
 """Module of each node type that comes with the package; imported when it is first used."""
 
 
+ENTRY_POINTS = "pyacq_lab.nodes"
+"""Group of entry points by which installed packages offer node types, each by the type's name."""
+
+log = logging.getLogger(__name__)
+
+
+def offered() -> dict[str, EntryPoint]:
+    """Node types that installed packages offer, by name; none of them is imported."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name in BUILT_IN or point.name in found:
+            earlier = "this package" if point.name in BUILT_IN else _package_of(found[point.name])
+            log.warning("node type %s of %s is left out: %s has it", point.name, _package_of(point), earlier)
+        else:
+            found[point.name] = point
+    return found
+
+
+def _package_of(point: EntryPoint) -> str:
+    return f"package {point.dist.name}" if point.dist is not None else f"entry point {point.value}"
+
+
 class Registry:
     """The node types that one nodegroup knows."""
 
@@ -44,10 +68,10 @@ class Registry:
 
     def names(self) -> list[str]:
         """Names of all known types."""
-        return sorted({*BUILT_IN, *self._types})
+        return sorted({*BUILT_IN, *self._types, *offered()})
 
-    def register(self, component_type: Any) -> str:
-        """Add a class; returns its name. A class of the same name replaces the earlier one."""
+    def register(self, component_type: Any, name: str = "") -> str:
+        """Add a class; returns its name, or the one given. It replaces an earlier one of that name."""
         if not (isinstance(component_type, type) and issubclass(component_type, Source | Transform | Sink)):
             raise ConfigurationError(
                 f"{component_type!r} is no node type: wanted a subclass of Source, Transform or Sink"
@@ -63,8 +87,9 @@ class Registry:
                 f"{component_type.__name__} has a method {taken[0]!r}, a name that handles of nodes have for "
                 f"themselves: name it otherwise (taken are: {', '.join(sorted(OF_HANDLES))})"
             )
-        self._types[component_type.__name__] = component_type
-        return component_type.__name__
+        name = name or component_type.__name__
+        self._types[name] = component_type
+        return name
 
     def register_from_module(self, module: str, name: str) -> str:
         """Import ``module`` and add its class ``name``.
@@ -85,12 +110,25 @@ class Registry:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnknownName(f"{name!r} is no name of a node type: known are {', '.join(self.names())}")
         if name not in self._types:
-            if name not in BUILT_IN:
+            if name not in BUILT_IN and (point := offered().get(name)) is not None:
+                self._load(point)
+            elif name not in BUILT_IN:
                 near = difflib.get_close_matches(name, self.names(), n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UnknownName(f"unknown node type {name!r}: {hint}known are {', '.join(self.names())}")
-            self.register_from_module(BUILT_IN[name], name)
+            else:
+                self.register_from_module(BUILT_IN[name], name)
         return self._types[name]
+
+    def _load(self, point: EntryPoint) -> None:
+        """Import a type that a package offers. Raises ConfigurationError, which names the package."""
+        try:
+            self.register(point.load(), point.name)
+        except Exception as error:  # whatever a stranger's import may raise
+            raise ConfigurationError(
+                f"node type {point.name!r} of {_package_of(point)} ({point.value}) cannot be had: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def make(self, type_name: str, name: str, context: NodeContext) -> Node[Any]:
         """Make a node of a type."""

@@ -46,6 +46,9 @@ class SinkNode(ReadingNode[Sink]):
         else:
             self._current().write(item, name)
 
+    def _epoch_ended(self, name: str) -> None:
+        self._current().finish(name)
+
     def _idle(self) -> None:
         now = time.monotonic()
         if now < self._flush_due and not self._stop_wanted.is_set():

@@ -15,6 +15,7 @@ from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.ports import InputPort
 from pyacq_lab.node.reading import CATCH_UP_TIMEOUT, ReadingNode
+from pyacq_lab.processing.spans import nothing_after
 
 
 class TransformNode(ReadingNode[Transform]):
@@ -24,8 +25,9 @@ class TransformNode(ReadingNode[Transform]):
         super().__init__(name, component_type, context)
         self.inputs = {n: InputPort(n, context) for n in component_type.inputs}
         self._make_outputs(list(component_type.outputs))
-        self._epochs: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}  # for each output: why what it does not get is lost
         self._has_begun = False
+        self._rate = 0.0  # of the first input
 
     def _configured(self, component: Transform) -> None:
         inputs = self._port_names(component.input_names(), "input")
@@ -49,38 +51,47 @@ class TransformNode(ReadingNode[Transform]):
                 f"{self.component_type.__name__}.describe gave outputs {sorted(described)}, "
                 f"but with these settings it has {sorted(self.outputs)}"
             )
+        self._rate = specs[next(iter(self.inputs))].sample_rate
         for name, spec in described.items():
             # What waits for its readers at the top does so all the way down.
             self._describe_output(name, spec.replace(waits=any(s.waits for s in specs.values())))
 
     def _open(self) -> None:
         self._current().reset()
-        self._epochs.clear()
+        self._reasons.clear()
         self._has_begun = False
         self._open_inputs()
 
     def _take(self, item: Chunk | Gap, name: str) -> None:
         transform = self._current()
-        if self._epochs.get(name) != item.epoch:
-            if name in self._epochs:
-                self._emit(transform.finish(name))
-            self._epochs[name] = item.epoch
-            if name == next(iter(self.inputs)):
-                self._begin(item.start)
         if isinstance(item, Gap):
-            self._emit(transform.gap(item, name))
+            self._reasons = dict.fromkeys(self.outputs, item.reason)
+            made = transform.gap(item, name)
+            self._emit(self._for_those_in_step(made) if isinstance(made, Gap) else made)
         else:
             self._emit(transform.process(item, name), item)
 
-    def _catch_up(self) -> None:
-        super()._catch_up()
-        for name in self._epochs:
-            self._emit(self._current().finish(name))
+    def _epoch_begins(self, name: str, first: int) -> None:
+        if name == next(iter(self.inputs)):
+            self._begin(first)
+
+    def _epoch_ended(self, name: str) -> None:
+        self._emit(self._current().finish(name))
+        if self._epochs:  # other inputs go on
+            return
+        self._has_begun = False
+        for output in self.outputs.values():
+            output.end()
 
     def _begin(self, first: int) -> None:
         self._has_begun = True
+        self._reasons.clear()
         for output in self.outputs.values():
             output.begin(first)
+
+    def _for_those_in_step(self, gap: Gap) -> Mapping[str, Gap]:
+        """Give a gap of the first input to the outputs whose samples have the same indices."""
+        return {name: gap for name in self.outputs if self._described[name].sample_rate == self._rate}
 
     def _emit(self, made: Made, place: Chunk | None = None) -> None:
         """Write what the transform gave; a bare array takes ``place``."""
@@ -94,15 +105,15 @@ class TransformNode(ReadingNode[Transform]):
                 )
             made = {next(iter(self.outputs)): made}
         for name, part in made.items():
-            for chunk in self._chunks(part, place):
-                self._write(name, chunk)
+            for item in self._placed_items(part, place):
+                self._write(name, item)
 
-    def _chunks(self, part: Any, place: Chunk | None) -> Sequence[Chunk]:
+    def _placed_items(self, part: Any, place: Chunk | None) -> Sequence[Chunk | Gap]:
         if part is None:
             return ()
-        if isinstance(part, Chunk):
+        if isinstance(part, Chunk | Gap):
             return (part,)
-        if isinstance(part, list | tuple) and all(isinstance(p, Chunk) for p in part):
+        if isinstance(part, list | tuple) and all(isinstance(p, Chunk | Gap) for p in part):
             return part
         return (self._placed(np.asarray(part), place),)
 
@@ -119,10 +130,13 @@ class TransformNode(ReadingNode[Transform]):
             )
         return place.with_data(data)
 
-    def _write(self, name: str, chunk: Chunk) -> None:
+    def _write(self, name: str, item: Chunk | Gap) -> None:
         if not self._has_begun:  # by what another input than the first has brought
-            self._begin(chunk.start)
+            self._begin(item.start)
         output = self._output(name)
+        if isinstance(item, Gap):
+            self._reasons[name] = item.reason
+        chunk = item if isinstance(item, Chunk) else nothing_after(item, self._described[name])
         lost = chunk.start - output.next_index
         if lost < 0:
             raise StreamMismatch(
@@ -131,7 +145,8 @@ class TransformNode(ReadingNode[Transform]):
             )
         # Where a reader hangs for good, its ring moves on without it, and it is told.
         self._wait_room(output, len(chunk), CATCH_UP_TIMEOUT)
-        output.send(chunk.data, chunk.time_ns, chunk.uncertainty_ns, lost=lost, reason="upstream")
+        reason = self._reasons.pop(name, "upstream") if lost else ""
+        output.send(chunk.data, chunk.time_ns, chunk.uncertainty_ns, lost=lost, reason=reason)
 
     def _finish(self) -> None:
         super()._finish()

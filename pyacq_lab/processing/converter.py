@@ -10,12 +10,11 @@ import numpy.typing as npt
 from pydantic import field_validator, model_validator
 
 from pyacq_lab.errors import StreamMismatch
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.casting import REAL, Casting, NoFit, cast, fits_exactly
-from pyacq_lab.processing.spans import nothing_after
 
 
 class StreamConverterSettings(Settings):
@@ -119,10 +118,6 @@ class StreamConverter(Transform):
             return cast(data, target, casting, self.settings.nan)
         except NoFit as error:
             raise StreamMismatch(self._about(error, chunk)) from None
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Tell of the gap."""
-        return nothing_after(gap, self._made)
 
     def _target(self, spec: StreamSpec) -> np.dtype[Any]:
         given = self.settings.dtype or ("float64" if self.settings.physical else spec.np_dtype)

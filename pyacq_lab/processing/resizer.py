@@ -11,7 +11,7 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.spans import nothing_after, part_of
+from pyacq_lab.processing.spans import part_of
 
 
 class ChunkResizerSettings(Settings):
@@ -76,9 +76,9 @@ class ChunkResizer(Transform):
             self._held.append(rest.with_data(rest.data.copy()))
         return made
 
-    def gap(self, gap: Gap, name: str) -> Sequence[Chunk]:
+    def gap(self, gap: Gap, name: str) -> Sequence[Chunk | Gap]:
         """Give what was held back, and tell of the gap."""
-        return [*self._take_held(), nothing_after(gap, self._spec)]
+        return [*self._take_held(), gap]
 
     def finish(self, name: str) -> Sequence[Chunk]:
         """Give what was held back."""

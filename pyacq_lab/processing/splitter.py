@@ -8,12 +8,11 @@ from typing import Annotated
 from pydantic import Field, StrictInt, StrictStr
 
 from pyacq_lab.errors import StreamMismatch
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.selection import find_channels, select_channels
-from pyacq_lab.processing.spans import nothing_after
 
 Selection = Annotated[tuple[StrictInt | StrictStr, ...], Field(min_length=1)]
 
@@ -43,7 +42,6 @@ class ChannelSplitter(Transform):
     def __init__(self, settings: ChannelSplitterSettings) -> None:
         super().__init__(settings)
         self._columns: dict[str, slice | list[int]] = {}
-        self._specs: dict[str, StreamSpec] = {}
 
     def output_names(self) -> tuple[str, ...]:
         """Names that the settings give."""
@@ -62,16 +60,11 @@ class ChannelSplitter(Transform):
             for name, wanted in self.settings.outputs.items()
         }
         self._columns = {name: _as_slice(indices) for name, indices in found.items()}
-        self._specs = {name: select_channels(spec, indices) for name, indices in found.items()}
-        return dict(self._specs)
+        return {name: select_channels(spec, indices) for name, indices in found.items()}
 
     def process(self, chunk: Chunk, name: str) -> Mapping[str, Chunk]:
         """Give each output its columns; views where they lie evenly."""
         return {output: chunk.with_data(chunk.data[:, at]) for output, at in self._columns.items()}
-
-    def gap(self, gap: Gap, name: str) -> Mapping[str, Chunk]:
-        """Tell all outputs."""
-        return {output: nothing_after(gap, spec) for output, spec in self._specs.items()}
 
 
 def _as_slice(indices: list[int]) -> slice | list[int]:

@@ -93,8 +93,15 @@ class TransformContract:
         """Make a transform that knows its inputs, and its outputs' specs, as a node does."""
         transform = self.make()
         transform.clock = ManualClock()
-        outputs = transform.describe(self.inputs())
+        inputs = self.inputs()
+        outputs = transform.describe(inputs)
         transform.reset()
+        self._names = transform.output_names()
+        rate = inputs[transform.input_names()[0]].sample_rate
+        self._in_step = [
+            name for name in self._names if name in outputs and outputs[name].sample_rate == rate
+        ]
+        self._told: dict[str, int] = {}  # how far each output is accounted for
         return transform, outputs
 
     def test_describe_is_stable(self) -> None:
@@ -210,6 +217,22 @@ class TransformContract:
                     f"output {output!r}: samples after a gap up to {start} were placed at {chunk.start}",
                 )
 
+    def test_a_gap_that_nothing_follows_is_told(self) -> None:
+        """At the end of the streams at the latest: outputs of the first input's rate are as long as it is."""
+        signals = self._signals(seed=8)
+        transform, _ = self.ready()
+        self._run(transform, self._whole(signals))
+        for name, data in signals.items():
+            self._collect(transform.gap(Gap(len(data), 2 * len(data)), name))
+        self._finish(transform)
+        wanted = 2 * len(next(iter(signals.values())))
+        for output in self._in_step:
+            told = self._told.get(output, 0)
+            check(
+                told == wanted,
+                f"output {output!r} is accounted for up to {told}, the input up to {wanted}: return the gap",
+            )
+
     def _check_fresh_after(self, clean: Callable[[Transform], object], what: str) -> None:
         used, _ = self.ready()
         second = self._whole(self._signals(seed=5))
@@ -264,23 +287,24 @@ class TransformContract:
         return got.pieces
 
     def _collect(self, made: Made, place: Chunk | None = None) -> Pieces:
-        by_output: Mapping[str, Any] = (
-            made if isinstance(made, Mapping) else {self.make().output_names()[0]: made}
-        )
+        by_output: Mapping[str, Any] = made if isinstance(made, Mapping) else {self._names[0]: made}
+        if isinstance(made, Gap):
+            by_output = dict.fromkeys(self._in_step, made)
         pieces: Pieces = {}
         for output, value in by_output.items():
             if value is None:
                 continue
-            if isinstance(value, Chunk):
+            if isinstance(value, Chunk | Gap):
                 value = (value,)
-            elif not (isinstance(value, list | tuple) and all(isinstance(c, Chunk) for c in value)):
+            elif not (isinstance(value, list | tuple) and all(isinstance(c, Chunk | Gap) for c in value)):
                 check(
                     place is not None and len(value) == len(place),
                     f"{len(value)} samples for {'a gap or the end' if place is None else 'a chunk'} "
                     f"of {0 if place is None else len(place)}: a Chunk must say their place",
                 )
                 value = (place.with_data(np.asarray(value)),) if place is not None else ()
-            pieces[output] = list(value)
+            pieces[output] = [item for item in value if isinstance(item, Chunk)]
+            self._told[output] = value[-1].stop if value else self._told.get(output, 0)
         return pieces
 
     @staticmethod

@@ -245,6 +245,11 @@ class InputStream:
         return self._connected().running
 
     @property
+    def run_over(self) -> bool:
+        """Whether the producer has stopped, or not started yet, and all that it has offered was taken."""
+        return self._connected().run_over
+
+    @property
     def linked(self) -> bool:
         """Whether there is a connection to the producer just now."""
         return self._connected().linked

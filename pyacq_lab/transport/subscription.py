@@ -178,6 +178,15 @@ class Subscription:
         """Whether the producer has ended for good."""
         return self._ended or (self._ring is not None and self._ring.ring.closed)
 
+    @property
+    def run_over(self) -> bool:
+        """Whether the producer does not run, and all that it has offered was taken."""
+        if self.running:  # asked first: what it wrote before it stopped is counted below
+            return False
+        with self._lock:
+            self._look_ahead()
+            return not self.waiting and (self.ended or self.inbox.dealt_with >= self.inbox.offered)
+
     # --- the thread that takes
 
     @property

@@ -269,6 +269,6 @@ def test_samples_at_the_end_without_a_place_are_a_fault(make, device, until):
     careless.configure()
     careless.connect("in", source.output_address("out"))
     start(source, careless)
-    until(lambda: source.state is State.READY)
-    with pytest.raises(LifecycleError, match="without saying where they belong"):
+    until(lambda: careless.state is State.FAULTED)  # as soon as the source has come to its end
+    with pytest.raises(LifecycleError, match=r"faulted, because of .* without saying where they belong"):
         careless.stop()

@@ -60,6 +60,11 @@ def test_a_refusal_names_what_is_legal(state, command):
         assert legal in str(refusal.value)
 
 
+def test_a_refusal_says_why_the_node_is_where_it_is():
+    with pytest.raises(LifecycleError, match=r"because of OSError: unplugged \(legal now: configure"):
+        next_state(S.FAULTED, C.START, "OSError: unplugged")
+
+
 def test_every_state_can_be_reached():
     reached = {S.CREATED}
     for _ in State:

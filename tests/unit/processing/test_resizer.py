@@ -100,7 +100,7 @@ def test_a_part_goes_out_at_a_gap(mode):
     made = resizer(chunk_size=10, mode=mode)
     assert run(made, [0, 7], finish=False) == []
     part, told = made.gap(Gap(7, 20), "in")
-    assert (spans([part]), spans([told])) == ([(0, 7)], [(20, 20)])
+    assert (spans([part]), spans([told])) == ([(0, 7)], [(7, 20)])
     np.testing.assert_array_equal(part.data, np.arange(7))
     assert spans(run(made, [20, 30], finish=False)) == [(20, 30)]
 

@@ -100,13 +100,8 @@ def test_a_value_for_each_channel_is_selected_with_it():
 
 
 def test_a_gap_is_told_to_all_outputs():
-    made, specs = splitter(a=[0], b=[1, 2])
-    told = made.gap(Gap(5, 9, epoch=1), "in")
-    assert {n: (c.start, c.data.shape, c.epoch) for n, c in told.items()} == {
-        "a": (9, (0, 1), 1),
-        "b": (9, (0, 2), 1),
-    }
-    assert told["b"].data.dtype == specs["b"].np_dtype
+    made, _ = splitter(a=[0], b=[1, 2])
+    assert made.gap(gap := Gap(5, 9, epoch=1), "in") is gap
 
 
 @pytest.mark.parametrize(

@@ -217,13 +217,18 @@ class HoldsTheEnd(Gain):
     def finish(self, name):
         held = self.held
         self.reset()
-        return held
+        return held if len(held) else None
 
 
 class StaleAfterTheEnd(HoldsTheEnd):
     def finish(self, name):
         self.reset()
         self.held = Chunk(0, np.zeros((1, 3)))
+
+
+class KeepsAGapToItself(Gain):
+    def gap(self, gap, name):
+        return None
 
 
 class NamesAnotherOutput(Gain):
@@ -244,6 +249,7 @@ class NamesAnotherOutput(Gain):
         (ForgetsItsTime, "test_times_follow_the_indices"),
         (StaleAfterTheEnd, "test_finish_leaves_nothing_stale"),
         (NamesAnotherOutput, "test_describe_is_stable"),
+        (KeepsAGapToItself, "test_a_gap_that_nothing_follows_is_told"),
     ],
 )
 def test_faults_of_transforms_are_found(transform, test):
