@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,3 +77,14 @@ def jupyter_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATA", "CONFIG", "RUNTIME"):
         monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / f"jupyter-{name.lower()}"))
     return tmp_path / "jupyter-data"
+
+
+@pytest.fixture(scope="session")
+def lsl_loopback() -> None:
+    """Keep LSL on this machine and apart from other sessions of tests, and let it measure clocks quickly."""
+    import pylsl
+
+    pylsl.set_config_content(
+        "[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n"
+        f"[tuning]\nTimeProbeInterval = 0.005\n[lab]\nSessionID = {uuid.uuid4().hex}\n"
+    )

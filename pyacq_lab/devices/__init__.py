@@ -7,31 +7,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyacq_lab.devices.arrays import ArraySource
+    from pyacq_lab.devices.audioinput import AudioInput
+    from pyacq_lab.devices.audiooutput import AudioOutput
+    from pyacq_lab.devices.boards import BrainFlowBoard
     from pyacq_lab.devices.brainvision import BrainVisionRDA
     from pyacq_lab.devices.generator import SignalGenerator
     from pyacq_lab.devices.lslinlet import LSLInlet
     from pyacq_lab.devices.lsloutlet import LSLOutlet
+    from pyacq_lab.devices.nidaq import NIDAQmxInput
     from pyacq_lab.devices.replay import Replay
+    from pyacq_lab.devices.serialport import SerialSource
     from pyacq_lab.devices.system import SystemMonitor
+    from pyacq_lab.devices.video import VideoSource
 
 __all__ = [
     "ArraySource",
+    "AudioInput",
+    "AudioOutput",
+    "BrainFlowBoard",
     "BrainVisionRDA",
     "LSLInlet",
     "LSLOutlet",
+    "NIDAQmxInput",
     "Replay",
+    "SerialSource",
     "SignalGenerator",
     "SystemMonitor",
+    "VideoSource",
 ]
 
 _MODULES = {
     "ArraySource": "arrays",
+    "AudioInput": "audioinput",
+    "AudioOutput": "audiooutput",
+    "BrainFlowBoard": "boards",
     "BrainVisionRDA": "brainvision",
     "LSLInlet": "lslinlet",
     "LSLOutlet": "lsloutlet",
+    "NIDAQmxInput": "nidaq",
     "Replay": "replay",
+    "SerialSource": "serialport",
     "SignalGenerator": "generator",
     "SystemMonitor": "system",
+    "VideoSource": "video",
 }
 
 

@@ -101,8 +101,8 @@ class SourceContract:
             source.close()
         totals = {n: sum(len(r.data) + r.lost for r in readings[n]) for n in specs}
         for name, spec in specs.items():
-            if not self.is_paced:
-                continue
+            if not self.is_paced or spec.streamtype == "event":
+                continue  # events come when they come
             largest = max((len(r.data) + r.lost for r in readings[name]), default=0)
             wanted = passed * spec.sample_rate
             check(

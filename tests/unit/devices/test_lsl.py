@@ -18,14 +18,7 @@ from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.testing import ManualClock
 from pyacq_lab.transport.clock import SystemClock
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _loopback():
-    """Traffic stays on this machine, and other sessions of tests are not seen."""
-    pylsl.set_config_content(
-        "[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n"
-        f"[lab]\nSessionID = {uuid.uuid4().hex}\n"
-    )
+pytestmark = pytest.mark.usefixtures("lsl_loopback")
 
 
 @pytest.fixture
