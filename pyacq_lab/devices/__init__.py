@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyacq_lab.devices.audiooutput import AudioOutput
     from pyacq_lab.devices.boards import BrainFlowBoard
     from pyacq_lab.devices.brainvision import BrainVisionRDA
+    from pyacq_lab.devices.ephyssocket import EphysSocket
     from pyacq_lab.devices.generator import SignalGenerator
     from pyacq_lab.devices.lslinlet import LSLInlet
     from pyacq_lab.devices.lsloutlet import LSLOutlet
@@ -26,6 +27,7 @@ __all__ = [
     "AudioOutput",
     "BrainFlowBoard",
     "BrainVisionRDA",
+    "EphysSocket",
     "LSLInlet",
     "LSLOutlet",
     "NIDAQmxInput",
@@ -42,6 +44,7 @@ _MODULES = {
     "AudioOutput": "audiooutput",
     "BrainFlowBoard": "boards",
     "BrainVisionRDA": "brainvision",
+    "EphysSocket": "ephyssocket",
     "LSLInlet": "lslinlet",
     "LSLOutlet": "lsloutlet",
     "NIDAQmxInput": "nidaq",

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from pyacq_lab.devices.playback import Playback, PlaybackSettings
 from pyacq_lab.devices.recordings import Recording
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.settings import setting
 
 
 def _as_samples(value: Any) -> npt.NDArray[Any]:
@@ -39,10 +40,10 @@ SampleArray = Annotated[
 class ArraySourceSettings(PlaybackSettings):
     """Settings of `ArraySource`."""
 
-    data: SampleArray = Field(description="samples, shape (n_samples, n_channels), or (n_samples,) for one")
-    sample_rate: float = Field(1000.0, gt=0, description="sample rate, Hz")
-    units: str = Field("", description="units of the samples")
-    channel_names: tuple[str, ...] = Field((), description="names of the channels; empty: their numbers")
+    data: SampleArray = setting(description="samples, shape (n_samples, n_channels), or (n_samples,) for one")
+    sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
+    units: str = setting("", description="units of the samples")
+    channel_names: tuple[str, ...] = setting((), description="names of the channels; empty: their numbers")
 
 
 class ArraySource(Playback):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.audiobackends import (
     Backend,
@@ -19,24 +18,28 @@ from pyacq_lab.devices.audiobackends import (
 from pyacq_lab.devices.pacing import NS_PER_S
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 
 class AudioInputSettings(Settings):
     """Settings of `AudioInput`."""
 
-    backend: Backend = Field(
+    backend: Backend = setting(
         "sounddevice",
         description="library: 'sounddevice' (PortAudio), or 'miniaudio', which needs nothing else",
     )
-    device: str = Field(
+    device: str = setting(
         "", description="name or number of the device; empty: the default; 'null' (miniaudio): silence"
     )
-    n_channels: int = Field(1, ge=1, description="number of channels")
-    sample_rate: float = Field(48_000.0, gt=0, description="sample rate, Hz")
-    buffer: float = Field(2.0, gt=0, description="what is kept where the node is too busy to take it, s")
-    silence: float = Field(5.0, gt=0, description="without samples for so long, s, the device counts as lost")
+    n_channels: int = setting(1, ge=1, description="number of channels")
+    sample_rate: float = setting(48_000.0, gt=0, unit="Hz", description="sample rate")
+    buffer: float = setting(
+        2.0, gt=0, unit="s", description="what is kept where the node is too busy to take it"
+    )
+    silence: float = setting(
+        5.0, gt=0, unit="s", description="without samples for so long, the device counts as lost"
+    )
 
 
 class AudioInput(Source):

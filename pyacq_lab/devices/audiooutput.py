@@ -6,13 +6,12 @@ import logging
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.audiobackends import Backend, Opening, PlayBuffer, SoundDevice, load, open_device
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Sink
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 logger = logging.getLogger(__name__)
@@ -21,17 +20,17 @@ logger = logging.getLogger(__name__)
 class AudioOutputSettings(Settings):
     """Settings of `AudioOutput`."""
 
-    backend: Backend = Field(
+    backend: Backend = setting(
         "sounddevice",
         description="library: 'sounddevice' (PortAudio), or 'miniaudio', which needs nothing else",
     )
-    device: str = Field(
+    device: str = setting(
         "", description="name or number of the device; empty: the default; 'null' (miniaudio): nowhere"
     )
-    gain: float = Field(
-        1.0, description="parts of full scale for one of the stream's units; louder is clipped"
+    gain: float = setting(
+        1.0, live=True, description="parts of full scale for one of the stream's units; louder is clipped"
     )
-    latency: float = Field(0.1, gt=0, le=10, description="what is gathered before it is heard, s")
+    latency: float = setting(0.1, gt=0, le=10, unit="s", description="what is gathered before it is heard")
 
 
 class AudioOutput(Sink):

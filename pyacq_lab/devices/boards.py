@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from pyacq_lab.devices.pacing import NS_PER_S
 from pyacq_lab.errors import ConfigurationError
@@ -16,7 +15,7 @@ from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 _UNITS = dict.fromkeys(("eeg", "exg", "emg", "ecg", "eog"), "uV") | {
@@ -35,30 +34,34 @@ _POLL = 0.01
 class BrainFlowBoardSettings(Settings):
     """Settings of `BrainFlowBoard`; BrainFlow's list of boards says which parameters a board needs."""
 
-    board: str = Field("SYNTHETIC_BOARD", description="BrainFlow's name of the board, such as 'CYTON_BOARD'")
-    signals: tuple[str, ...] = Field(
+    board: str = setting(
+        "SYNTHETIC_BOARD", description="BrainFlow's name of the board, such as 'CYTON_BOARD'"
+    )
+    signals: tuple[str, ...] = setting(
         ("eeg",), min_length=1, description="kinds of channels, each an output: 'eeg', 'exg', 'accel', ..."
     )
-    serial_port: str = Field("", description="serial port of the board or its dongle")
-    mac_address: str = Field("", description="MAC address of a Bluetooth board")
-    ip_address: str = Field("", description="IP address of a network board")
-    ip_port: int = Field(0, ge=0, le=65535, description="port of a network board")
-    serial_number: str = Field("", description="serial number of the board")
-    other_info: str = Field("", description="what else the board needs")
-    file: str = Field("", description="file that a playback board plays")
-    master_board: str = Field("", description="board that a playback or streaming board stands for")
-    connect_timeout: int = Field(
-        0, ge=0, description="how long the board is looked for, s; 0: BrainFlow's own"
+    serial_port: str = setting("", description="serial port of the board or its dongle")
+    mac_address: str = setting("", description="MAC address of a Bluetooth board")
+    ip_address: str = setting("", description="IP address of a network board")
+    ip_port: int = setting(0, ge=0, le=65535, description="port of a network board")
+    serial_number: str = setting("", description="serial number of the board")
+    other_info: str = setting("", description="what else the board needs")
+    file: str = setting("", description="file that a playback board plays")
+    master_board: str = setting("", description="board that a playback or streaming board stands for")
+    connect_timeout: int = setting(
+        0, ge=0, unit="s", description="how long the board is looked for; 0: BrainFlow's own"
     )
-    commands: tuple[str, ...] = Field(
+    commands: tuple[str, ...] = setting(
         (), description="configuration commands sent to the board before it starts"
     )
-    counter: int | None = Field(
+    counter: int | None = setting(
         None,
         ge=0,
         description="where package numbers begin again; 0: not looked at; None: as is known of the board",
     )
-    silence: float = Field(5.0, gt=0, description="without samples for so long, s, the board counts as lost")
+    silence: float = setting(
+        5.0, gt=0, unit="s", description="without samples for so long, the board counts as lost"
+    )
 
 
 class BrainFlowBoard(Source):

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.rda import HEADER, Block, Start, Stop, decode, size_of
 from pyacq_lab.devices.tcp import TcpLink
@@ -15,7 +14,7 @@ from pyacq_lab.errors import ConfigurationError, EndOfStream
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 _MAX_BLOCKS = 64
@@ -24,9 +23,9 @@ _MAX_BLOCKS = 64
 class BrainVisionRDASettings(Settings):
     """Settings of `BrainVisionRDA`."""
 
-    host: str = Field("localhost", description="machine on which BrainVision Recorder runs")
-    port: int = Field(51244, ge=1, le=65535, description="51244: 32-bit floats; 51234: 16-bit integers")
-    timeout: float = Field(5.0, gt=0, le=60, description="how long connecting may take, s")
+    host: str = setting("localhost", description="machine on which BrainVision Recorder runs")
+    port: int = setting(51244, ge=1, le=65535, description="51244: 32-bit floats; 51234: 16-bit integers")
+    timeout: float = setting(5.0, gt=0, le=60, unit="s", description="how long connecting may take")
 
 
 class BrainVisionRDA(Source):
@@ -169,11 +168,8 @@ class BrainVisionRDA(Source):
     def _message(self, link: TcpLink, timeout: float, n_channels: int) -> Start | Block | Stop | None:
         """Next message that means something; None where none has come within ``timeout``."""
         deadline = time.monotonic() + timeout
-        while link.fill(HEADER.size, max(0.0, deadline - time.monotonic())):
-            nbytes, kind = size_of(link.peek(HEADER.size))
-            if not link.fill(nbytes, max(0.0, deadline - time.monotonic())):
-                return None
-            message = decode(kind, link.take(nbytes)[HEADER.size :], n_channels)
+        while (raw := link.message(HEADER.size, size_of, max(0.0, deadline - time.monotonic()))) is not None:
+            message = decode(raw, n_channels)
             if message is not None:
                 return message
         return None

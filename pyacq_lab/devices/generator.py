@@ -7,60 +7,67 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.devices.pacing import Pace, default_chunk_size
 from pyacq_lab.devices.waveforms import BLOCK, WAVEFORMS, Group, Shape, Waveform, random_of
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 
 class ChannelSettings(Settings):
     """What one channel of a `SignalGenerator` has for itself; None: as all channels."""
 
-    name: str = Field("", description="name of the channel; empty: its number")
-    waveform: Waveform | None = Field(None, description="as for all channels")
-    frequency: float | None = Field(None, ge=0, description="as for all channels, Hz")
-    phase: float | None = Field(None, description="phase at the beginning, turns")
-    amplitude: float | None = Field(None, description="as for all channels, in `units`")
-    offset: float | None = Field(None, description="as for all channels, in `units`")
-    noise: float | None = Field(None, ge=0, description="as for all channels, in `units`")
-    duty: float | None = Field(None, gt=0, lt=1, description="as for all channels")
-    frequency_end: float | None = Field(None, ge=0, description="as for all channels, Hz")
-    period: float | None = Field(None, gt=0, description="as for all channels, s")
-    length: float | None = Field(None, gt=0, description="as for all channels, s")
-    width: float | None = Field(None, gt=0, description="as for all channels, s")
+    name: str = setting("", description="name of the channel; empty: its number")
+    waveform: Waveform | None = setting(None, description="as for all channels")
+    frequency: float | None = setting(None, ge=0, unit="Hz", description="as for all channels")
+    phase: float | None = setting(None, unit="turns", description="phase at the beginning")
+    amplitude: float | None = setting(None, description="as for all channels, in `units`")
+    offset: float | None = setting(None, description="as for all channels, in `units`")
+    noise: float | None = setting(None, ge=0, description="as for all channels, in `units`")
+    duty: float | None = setting(None, gt=0, lt=1, description="as for all channels")
+    frequency_end: float | None = setting(None, ge=0, unit="Hz", description="as for all channels")
+    period: float | None = setting(None, gt=0, unit="s", description="as for all channels")
+    length: float | None = setting(None, gt=0, unit="s", description="as for all channels")
+    width: float | None = setting(None, gt=0, unit="s", description="as for all channels")
 
 
 class SignalGeneratorSettings(Settings):
     """Settings of `SignalGenerator`."""
 
-    sample_rate: float = Field(1000.0, gt=0, description="sample rate, Hz")
-    n_channels: int = Field(1, ge=1, description="number of channels; they share a turn in equal parts")
-    waveform: Waveform = Field("sine", description=f"one of {', '.join(WAVEFORMS)}")
-    frequency: float = Field(
+    sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
+    n_channels: int = setting(1, ge=1, description="number of channels; they share a turn in equal parts")
+    waveform: Waveform = setting("sine", description=f"one of {', '.join(WAVEFORMS)}")
+    frequency: float = setting(
         1.0,
         ge=0,
-        description="frequency of the oscillation, below half the sample rate; mean rate of spikes; Hz",
+        unit="Hz",
+        description="frequency of the oscillation, below half the sample rate; mean rate of spikes",
     )
-    amplitude: float = Field(
-        1.0, description="peak of the oscillation or spike, standard deviation of the noise, in `units`"
+    amplitude: float = setting(
+        1.0,
+        live=True,
+        description="peak of the oscillation or spike, standard deviation of the noise, in `units`",
     )
-    offset: float = Field(0.0, description="level around which the signal swings, in `units`")
-    noise: float = Field(0.0, ge=0, description="standard deviation of the white noise added, in `units`")
-    duty: float = Field(0.5, gt=0, lt=1, description="part of each turn for which a square is up")
-    frequency_end: float = Field(100.0, ge=0, description="where a chirp that began at `frequency` ends, Hz")
-    period: float = Field(1.0, gt=0, description="how often a chirp or a burst begins, s")
-    length: float = Field(0.2, gt=0, description="how long a burst of oscillation lasts, s")
-    width: float = Field(0.0005, gt=0, description="width of a spike's peak at half its height, s")
-    channels: tuple[ChannelSettings, ...] = Field(
+    offset: float = setting(0.0, live=True, description="level around which the signal swings, in `units`")
+    noise: float = setting(
+        0.0, ge=0, live=True, description="standard deviation of the white noise added, in `units`"
+    )
+    duty: float = setting(0.5, gt=0, lt=1, description="part of each turn for which a square is up")
+    frequency_end: float = setting(
+        100.0, ge=0, unit="Hz", description="where a chirp that began at `frequency` ends"
+    )
+    period: float = setting(1.0, gt=0, unit="s", description="how often a chirp or a burst begins")
+    length: float = setting(0.2, gt=0, unit="s", description="how long a burst of oscillation lasts")
+    width: float = setting(0.0005, gt=0, unit="s", description="width of a spike's peak at half its height")
+    channels: tuple[ChannelSettings, ...] = setting(
         (), description="what each channel has for itself; empty: all `n_channels` are alike"
     )
-    seed: int = Field(0, ge=0, description="seed of all that is random: the same gives the same samples")
-    units: str = Field("V", description="units of the samples")
-    chunk_size: int = Field(0, ge=0, description="samples per chunk; 0: those of 20 ms")
+    seed: int = setting(0, ge=0, description="seed of all that is random: the same gives the same samples")
+    units: str = setting("V", description="units of the samples")
+    chunk_size: int = setting(0, ge=0, unit="samples", description="length of a chunk; 0: those of 20 ms")
 
     @model_validator(mode="before")
     @classmethod
@@ -99,8 +106,8 @@ class SignalGenerator(Source):
     `bursts`    a sine of `frequency` for `length` seconds in each `period`, else silence
     ==========  ======================================================================================
 
-    A sample is a function of its absolute index alone: neither phase nor noise nor spikes depend on how the
-    stream is cut into chunks, and phases are exact after any time.
+    A sample is a function of its absolute index, and of the levels in force, alone: neither phase nor noise
+    nor spikes depend on how the stream is cut into chunks, and phases are exact after any time.
 
     Examples
     --------
@@ -118,15 +125,7 @@ class SignalGenerator(Source):
         self._pace = Pace(settings.sample_rate)
         self._chunk_size = settings.chunk_size or default_chunk_size(settings.sample_rate)
         self._position = 0
-        self._block = (-1, np.empty((0, settings.n_channels)))
-        self._shapes = shapes = settings.shapes()
-        self._sigma = np.array([shape.sigma for shape in shapes])
-        members = [[i for i, shape in enumerate(shapes) if shape.waveform == kind] for kind in WAVEFORMS]
-        self._groups = [
-            Group([shapes[i] for i in channels], channels, settings.sample_rate, settings.seed)
-            for channels in members
-            if channels
-        ]
+        self._prepare()
 
     def describe(self) -> Mapping[str, StreamSpec]:
         """One analog signal."""
@@ -140,6 +139,11 @@ class SignalGenerator(Source):
                 np.float64, shape=shape, sample_rate=s.sample_rate, units=s.units, channel_names=names
             )
         }
+
+    def change(self, settings: SignalGeneratorSettings) -> None:
+        """Take over other levels, from the next sample on; phases and noise go on as they would have."""
+        super().change(settings)
+        self._prepare()
 
     def open(self) -> None:
         """Start from sample 0, now."""
@@ -165,6 +169,18 @@ class SignalGenerator(Source):
             out[at - start : end - start] = self._block_samples(number)[offset : offset + end - at]
             at = end
         return out
+
+    def _prepare(self) -> None:
+        s = self.settings
+        self._block = (-1, np.empty((0, s.n_channels)))
+        self._shapes = shapes = s.shapes()
+        self._sigma = np.array([shape.sigma for shape in shapes])
+        members = [[i for i, shape in enumerate(shapes) if shape.waveform == kind] for kind in WAVEFORMS]
+        self._groups = [
+            Group([shapes[i] for i in channels], channels, s.sample_rate, s.seed)
+            for channels in members
+            if channels
+        ]
 
     def _block_samples(self, number: int) -> npt.NDArray[np.float64]:
         """Block ``number`` of the signal; the last one is kept, since chunks come in order."""

@@ -8,14 +8,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.devices.lslclock import NS_PER_S, LslClock, load_lsl
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 _DTYPES = ("", "<f4", "<f8", "", "<i4", "<i2", "i1", "<i8")
@@ -27,20 +27,22 @@ _MAX_SAMPLES = 4096
 class LSLInletSettings(Settings):
     """Settings of `LSLInlet`: name, type or source_id find the stream."""
 
-    name: str = Field("", description="name of the LSL stream; empty: any")
-    type: str = Field("", description="type of the LSL stream, such as 'EEG' or 'Markers'; empty: any")
-    source_id: str = Field("", description="source id of the LSL stream; empty: any")
-    sample_rate: float | None = Field(
-        None, gt=0, description="rate of a stream that says none, Hz; None: the stream's own"
+    name: str = setting("", description="name of the LSL stream; empty: any")
+    type: str = setting("", description="type of the LSL stream, such as 'EEG' or 'Markers'; empty: any")
+    source_id: str = setting("", description="source id of the LSL stream; empty: any")
+    sample_rate: float | None = setting(
+        None, gt=0, unit="Hz", description="rate of a stream that says none; None: the stream's own"
     )
-    resolve_timeout: float = Field(5.0, gt=0, le=60, description="how long the stream is looked for, s")
-    recover: bool = Field(
+    resolve_timeout: float = setting(
+        5.0, gt=0, le=60, unit="s", description="how long the stream is looked for"
+    )
+    recover: bool = setting(
         False, description="whether to wait for a source that was lost, instead of being faulted"
     )
-    gap: float = Field(
-        0.25, gt=0, description="by how much a time stamp must be late to tell of lost samples, s"
+    gap: float = setting(
+        0.25, gt=0, unit="s", description="by how much a time stamp must be late to tell of lost samples"
     )
-    max_buffer: int = Field(360, ge=1, description="what LSL keeps for a slow reader, s")
+    max_buffer: int = setting(360, ge=1, unit="s", description="what LSL keeps for a slow reader")
 
     @model_validator(mode="after")
     def _something_to_find(self) -> Self:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.lslclock import LslClock, load_lsl
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.events import events_in
 from pyacq_lab.model.roles import Sink
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 logger = logging.getLogger(__name__)
@@ -29,10 +28,10 @@ _FORMATS = {"f4": 1, "f8": 2, "i4": 4, "i2": 5, "i1": 6, "i8": 7}
 class LSLOutletSettings(Settings):
     """Settings of `LSLOutlet`."""
 
-    name: str = Field("pyacq_lab", min_length=1, description="name of the LSL stream")
-    type: str = Field("EEG", description="type of the LSL stream; of events, 'Markers' is common")
-    source_id: str = Field("", description="source id, by which readers find it again after a restart")
-    physical: bool = Field(
+    name: str = setting("pyacq_lab", min_length=1, description="name of the LSL stream")
+    type: str = setting("EEG", description="type of the LSL stream; of events, 'Markers' is common")
+    source_id: str = setting("", description="source id, by which readers find it again after a restart")
+    physical: bool = setting(
         True, description="whether scale and offset are applied: LSL has no place to say them"
     )
 

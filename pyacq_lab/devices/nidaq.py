@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.pacing import MAX_CATCH_UP, NS_PER_S, default_chunk_size
 from pyacq_lab.errors import MissingDependency
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 _DRIVER = "The driver NI-DAQmx comes from ni.com, for Windows and some kinds of Linux"
@@ -25,19 +24,21 @@ _OVERWRITTEN = -200279
 class NIDAQmxInputSettings(Settings):
     """Settings of `NIDAQmxInput`."""
 
-    channels: tuple[str, ...] = Field(
+    channels: tuple[str, ...] = setting(
         ("Dev1/ai0",), min_length=1, description="physical channels, such as 'Dev1/ai0', one each"
     )
-    sample_rate: float = Field(1000.0, gt=0, description="sample rate, Hz")
-    min_val: float = Field(-10.0, description="lower end of the range, V")
-    max_val: float = Field(10.0, description="upper end of the range, V")
-    terminal: Literal["DEFAULT", "RSE", "NRSE", "DIFF", "PSEUDO_DIFF"] = Field(
+    sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
+    min_val: float = setting(-10.0, unit="V", description="lower end of the range")
+    max_val: float = setting(10.0, unit="V", description="upper end of the range")
+    terminal: Literal["DEFAULT", "RSE", "NRSE", "DIFF", "PSEUDO_DIFF"] = setting(
         "DEFAULT", description="how the terminals are wired; DEFAULT: as the device chooses"
     )
-    clock_source: str = Field("", description="terminal of the sample clock; empty: the device's own")
-    channel_names: tuple[str, ...] = Field((), description="names of the channels; empty: the physical ones")
-    buffer: float = Field(10.0, gt=0, description="what the driver keeps for a slow reader, s")
-    chunk_size: int = Field(0, ge=0, description="samples per chunk; 0: those of 20 ms")
+    clock_source: str = setting("", description="terminal of the sample clock; empty: the device's own")
+    channel_names: tuple[str, ...] = setting(
+        (), description="names of the channels; empty: the physical ones"
+    )
+    buffer: float = setting(10.0, gt=0, unit="s", description="what the driver keeps for a slow reader")
+    chunk_size: int = setting(0, ge=0, unit="samples", description="length of a chunk; 0: those of 20 ms")
 
 
 class NIDAQmxInput(Source):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from pyacq_lab.devices.pacing import MAX_CATCH_UP, NS_PER_S, Pace, default_chunk_size
 from pyacq_lab.devices.recordings import EventTrack, Recording, Tracks
@@ -16,19 +15,21 @@ from pyacq_lab.errors import ConfigurationError, EndOfStream
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.events import event_array
 from pyacq_lab.model.roles import Clock, Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 
 class PlaybackSettings(Settings):
     """What all sources have in common that play something."""
 
-    loops: int = Field(1, ge=0, description="times that it is played; 0: endlessly")
-    realtime: bool = Field(
+    loops: int = setting(1, ge=0, description="times that it is played; 0: endlessly")
+    realtime: bool = setting(
         True, description="pace at the sample rate; False: as fast as the samples are taken"
     )
-    speed: float = Field(1.0, gt=0, description="times real time; sample times stay those of the sample rate")
-    chunk_size: int = Field(0, ge=0, description="samples per chunk; 0: those of 20 ms")
+    speed: float = setting(
+        1.0, gt=0, description="times real time; sample times stay those of the sample rate"
+    )
+    chunk_size: int = setting(0, ge=0, unit="samples", description="length of a chunk; 0: those of 20 ms")
 
 
 class SamplePlayer:

@@ -73,24 +73,25 @@ class Stop:
     """The recording, or monitoring, was ended."""
 
 
-def size_of(header: bytes) -> tuple[int, int]:
-    """Size of a whole message in bytes, and its type, from its first 24 bytes; ProtocolError."""
-    guid, nbytes, kind = HEADER.unpack(header)
+def size_of(header: bytes) -> int:
+    """Size of a whole message in bytes, from its first 24 bytes; ProtocolError."""
+    guid, nbytes, _ = HEADER.unpack(header)
     if guid != GUID:
         raise ProtocolError(f"these bytes are no message of Remote Data Access: {header.hex()}")
     if not HEADER.size <= nbytes <= MAX_NBYTES:
         raise ProtocolError(f"a message of Remote Data Access says that it has {nbytes} bytes")
-    return nbytes, kind
+    return int(nbytes)
 
 
-def decode(kind: int, body: bytes, n_channels: int) -> Start | Block | Stop | None:
-    """Meaning of a message without its header; None for a type that is not known, such as keep-alives.
+def decode(message: bytes, n_channels: int) -> Start | Block | Stop | None:
+    """Meaning of a message; None for a type that is not known, such as keep-alives.
 
     Raises
     ------
     ProtocolError
         It is damaged.
     """
+    kind, body = HEADER.unpack_from(message)[2], message[HEADER.size :]
     try:
         if kind == START:
             return _decode_start(body)

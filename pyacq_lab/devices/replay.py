@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.devices.playback import Playback, PlaybackSettings
 from pyacq_lab.devices.recordings import Recording, Tracks, load_dataset, load_file
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.settings import setting
 
 
 class ReplaySettings(PlaybackSettings):
     """Settings of `Replay`: give either `path` or `dataset`."""
 
-    path: str | None = Field(
+    path: str | None = setting(
         None,
         description="recording on the node's machine: .npy, .csv, .wav, .edf, .bdf, .xdf, or a run folder",
     )
-    dataset: Literal["ecg"] | None = Field(None, description="recording that a package ships; 'ecg'")
-    sample_rate: float | None = Field(
-        None, gt=0, description="sample rate, Hz; needed for .npy and .csv, else the recording's own"
+    dataset: Literal["ecg"] | None = setting(None, description="recording that a package ships; 'ecg'")
+    sample_rate: float | None = setting(
+        None, gt=0, unit="Hz", description="sample rate; needed for .npy and .csv, else the recording's own"
     )
-    units: str | None = Field(None, description="units of the samples; None: the recording's own")
-    channel_names: tuple[str, ...] = Field(
+    units: str | None = setting(None, description="units of the samples; None: the recording's own")
+    channel_names: tuple[str, ...] = setting(
         (), description="names of the channels; empty: the recording's own"
     )
-    streams: tuple[str, ...] = Field(
+    streams: tuple[str, ...] = setting(
         (), description="which streams of the recording are played; empty: all that it holds"
     )
-    segment: int | None = Field(
+    segment: int | None = setting(
         None, ge=0, description="of a run folder: which start, where there were several"
     )
 

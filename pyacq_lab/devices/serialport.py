@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from pyacq_lab.devices.serialformats import Checksum, Frames, LineCutter, NumberLines
 from pyacq_lab.errors import ConfigurationError
@@ -16,7 +15,7 @@ from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 try:
@@ -32,25 +31,27 @@ logger = logging.getLogger(__name__)
 class SerialSourceSettings(Settings):
     """Settings of `SerialSource`."""
 
-    port: str = Field(description="'/dev/ttyUSB0', 'COM3', or a URL of pyserial such as 'socket://host:7000'")
-    baudrate: int = Field(115200, gt=0, description="bits per second")
-    format: Literal["numbers", "text", "frames"] = Field(
+    port: str = setting(
+        description="'/dev/ttyUSB0', 'COM3', or a URL of pyserial such as 'socket://host:7000'"
+    )
+    baudrate: int = setting(115200, gt=0, description="bits per second")
+    format: Literal["numbers", "text", "frames"] = setting(
         "numbers", description="lines of numbers, lines of text (events), or binary frames"
     )
-    n_channels: int = Field(1, ge=1, description="numbers in a line or frame")
-    sample_rate: float = Field(100.0, gt=0, description="nominal lines or frames per second, Hz")
-    delimiter: str = Field(",", description="between the numbers of a line; empty: white space")
-    leave_first: bool = Field(True, description="leave the first line out: it may be the rest of one")
-    sync: str = Field("A5 5A", description="with what a frame begins, hexadecimal")
-    dtype: str = Field("<i2", description="numpy data type of the numbers in a frame")
-    counter: bool = Field(False, description="whether a byte after the sync word counts the frames")
-    checksum: Checksum = Field(
+    n_channels: int = setting(1, ge=1, description="numbers in a line or frame")
+    sample_rate: float = setting(100.0, gt=0, unit="Hz", description="nominal lines or frames per second")
+    delimiter: str = setting(",", description="between the numbers of a line; empty: white space")
+    leave_first: bool = setting(True, description="leave the first line out: it may be the rest of one")
+    sync: str = setting("A5 5A", description="with what a frame begins, hexadecimal")
+    dtype: str = setting("<i2", description="numpy data type of the numbers in a frame")
+    counter: bool = setting(False, description="whether a byte after the sync word counts the frames")
+    checksum: Checksum = setting(
         "none", description="last byte of a frame: sum or exclusive or, without the sync word"
     )
-    send_at_start: str = Field("", description="text sent when it is opened, such as 'start\\n'")
-    send_at_stop: str = Field("", description="text sent before it is closed")
-    units: str = Field("", description="units of the numbers")
-    channel_names: tuple[str, ...] = Field((), description="names of the channels; empty: their numbers")
+    send_at_start: str = setting("", description="text sent when it is opened, such as 'start\\n'")
+    send_at_stop: str = setting("", description="text sent before it is closed")
+    units: str = setting("", description="units of the numbers")
+    channel_names: tuple[str, ...] = setting((), description="names of the channels; empty: their numbers")
 
 
 class SerialSource(Source):

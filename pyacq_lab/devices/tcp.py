@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 
 class TcpLink:
@@ -32,14 +33,38 @@ class TcpLink:
             raise ConnectionError(f"{self.where} does not answer ({error}): is it switched on?") from error
         self._buffer = bytearray()
 
-    def fill(self, n_bytes: int, timeout: float) -> bool:
-        """Wait until so many bytes are there, for ``timeout`` seconds at most.
+    def message(self, head_nbytes: int, size_of: Callable[[bytes], int], timeout: float) -> bytes | None:
+        """Wait for a whole message, for ``timeout`` seconds at most; None where it has not come.
+
+        Parameters
+        ----------
+        head_nbytes : int
+            Bytes from which the message's size can be told.
+        size_of : callable
+            Tells it, the head's bytes included.
+        timeout : float
+            How long to wait, s.
 
         Raises
         ------
         ConnectionError
             The instrument, or the way to it, is gone.
         """
+        deadline = time.monotonic() + timeout
+        if not self._fill(head_nbytes, timeout):
+            return None
+        nbytes = size_of(bytes(self._buffer[:head_nbytes]))
+        if not self._fill(nbytes, deadline - time.monotonic()):
+            return None
+        whole = bytes(self._buffer[:nbytes])
+        del self._buffer[:nbytes]
+        return whole
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+    def _fill(self, n_bytes: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while len(self._buffer) < n_bytes:
             self._socket.settimeout(max(1e-3, deadline - time.monotonic()))
@@ -53,24 +78,3 @@ class TcpLink:
                 raise ConnectionError(f"{self.where} closed the connection")
             self._buffer += came
         return True
-
-    def peek(self, n_bytes: int) -> bytes:
-        """Look at bytes that are there."""
-        return bytes(self._buffer[:n_bytes])
-
-    def take(self, n_bytes: int) -> bytes:
-        """Take bytes that are there."""
-        taken = bytes(self._buffer[:n_bytes])
-        del self._buffer[:n_bytes]
-        return taken
-
-    def send(self, data: bytes) -> None:
-        """Send all of it. Raises ConnectionError as `fill`."""
-        try:
-            self._socket.sendall(data)
-        except OSError as error:
-            raise ConnectionError(f"the connection to {self.where} broke: {error}") from error
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._socket.close()

@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from pyacq_lab.devices.pacing import NS_PER_S
 from pyacq_lab.errors import ConfigurationError, EndOfStream
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 _DEVICES = {"v4l2", "dshow", "avfoundation", "gdigrab", "x11grab"}
@@ -23,23 +22,23 @@ _DEVICES = {"v4l2", "dshow", "avfoundation", "gdigrab", "x11grab"}
 class VideoSourceSettings(Settings):
     """Settings of `VideoSource`."""
 
-    source: str = Field(
+    source: str = setting(
         "testsrc2=size=320x240:rate=25",
         description="file, device such as '/dev/video0', URL, or a generator of FFmpeg with format='lavfi'",
     )
-    format: str = Field(
+    format: str = setting(
         "", description="FFmpeg's name of the format: 'v4l2', 'lavfi', ...; empty: found by itself"
     )
-    options: dict[str, str] = Field({}, description="options of FFmpeg, such as {'framerate': '30'}")
-    pixels: Literal["rgb24", "gray"] = Field("rgb24", description="colours, or shades of grey")
-    sample_rate: float | None = Field(
-        None, gt=0, description="nominal frame rate where the source says none, Hz"
+    options: dict[str, str] = setting({}, description="options of FFmpeg, such as {'framerate': '30'}")
+    pixels: Literal["rgb24", "gray"] = setting("rgb24", description="colours, or shades of grey")
+    sample_rate: float | None = setting(
+        None, gt=0, unit="Hz", description="nominal frame rate where the source says none"
     )
-    realtime: bool = Field(
+    realtime: bool = setting(
         True, description="pace files by their frame times; False: as fast as frames are taken"
     )
-    loops: int = Field(1, ge=0, description="times that a file is played; 0: endlessly")
-    timeout: float = Field(5.0, gt=0, description="how long a network source may be silent, s")
+    loops: int = setting(1, ge=0, description="times that a file is played; 0: endlessly")
+    timeout: float = setting(5.0, gt=0, unit="s", description="how long a network source may be silent")
 
 
 class VideoSource(Source):

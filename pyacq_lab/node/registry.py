@@ -25,6 +25,7 @@ BUILT_IN = {
     "LSLInlet": "pyacq_lab.devices.lslinlet",
     "LSLOutlet": "pyacq_lab.devices.lsloutlet",
     "BrainVisionRDA": "pyacq_lab.devices.brainvision",
+    "EphysSocket": "pyacq_lab.devices.ephyssocket",
     "AudioInput": "pyacq_lab.devices.audioinput",
     "AudioOutput": "pyacq_lab.devices.audiooutput",
     "BrainFlowBoard": "pyacq_lab.devices.boards",

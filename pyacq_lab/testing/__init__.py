@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyacq_lab.testing.clock import ManualClock
     from pyacq_lab.testing.device import SimulatedDevice
+    from pyacq_lab.testing.instruments import LoopbackServer
     from pyacq_lab.testing.recorder import SimulatedRecorder
     from pyacq_lab.testing.sinks import SinkContract
     from pyacq_lab.testing.sources import SourceContract
     from pyacq_lab.testing.transforms import TransformContract
 
 __all__ = [
+    "LoopbackServer",
     "ManualClock",
     "SimulatedDevice",
     "SimulatedRecorder",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "LoopbackServer": "instruments",
     "ManualClock": "clock",
     "SimulatedDevice": "device",
     "SimulatedRecorder": "recorder",

@@ -8,41 +8,41 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pyacq_lab.devices.pacing import NS_PER_S, Pace
 from pyacq_lab.errors import EndOfStream
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.roles import Source
-from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 
 
 class SimulatedDeviceSettings(Settings):
     """Settings of `SimulatedDevice`; without any it never breaks."""
 
-    sample_rate: float = Field(1000.0, gt=0, description="sample rate, Hz")
-    n_channels: int = Field(2, ge=1, description="number of channels")
-    chunk_size: int = Field(20, ge=1, description="samples per chunk")
-    burst: int = Field(1, ge=1, description="chunks that come at once, after a silence as long as they are")
-    drop: tuple[tuple[int, int], ...] = Field(
+    sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
+    n_channels: int = setting(2, ge=1, description="number of channels")
+    chunk_size: int = setting(20, ge=1, description="samples per chunk")
+    burst: int = setting(1, ge=1, description="chunks that come at once, after a silence as long as they are")
+    drop: tuple[tuple[int, int], ...] = setting(
         (), description="ranges [start, stop) of samples lost in hardware, in order"
     )
-    duplicate: tuple[tuple[int, int], ...] = Field(
+    duplicate: tuple[tuple[int, int], ...] = setting(
         (), description="ranges [start, stop) of samples that come a second time after the first, in order"
     )
-    drift_ppm: float = Field(
+    drift_ppm: float = setting(
         0.0,
         gt=-1e6,
         description="by how much the device's clock is faster than the host's, parts per million",
     )
-    fail_at: int | None = Field(None, ge=0, description="sample at which reading raises OSError")
-    fail_open: bool = Field(False, description="opening raises OSError")
-    end_at: int | None = Field(None, ge=0, description="sample at which the stream ends")
-    hang_at: int | None = Field(None, ge=0, description="sample at which one read ignores its timeout")
-    hang_for: float = Field(10.0, ge=0, description="how long that read hangs, s")
-    clock_step_at: int | None = Field(None, ge=0, description="sample from which the sample times are off")
-    clock_step: float = Field(0.0, description="by how much they are off, s")
+    fail_at: int | None = setting(None, ge=0, description="sample at which reading raises OSError")
+    fail_open: bool = setting(False, description="opening raises OSError")
+    end_at: int | None = setting(None, ge=0, description="sample at which the stream ends")
+    hang_at: int | None = setting(None, ge=0, description="sample at which one read ignores its timeout")
+    hang_for: float = setting(10.0, ge=0, unit="s", description="how long that read hangs")
+    clock_step_at: int | None = setting(None, ge=0, description="sample from which the sample times are off")
+    clock_step: float = setting(0.0, unit="s", description="by how much they are off")
 
     @model_validator(mode="after")
     def _ranges_in_order(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import tty
 import uuid
@@ -16,11 +17,12 @@ from pyacq_lab.devices import (
     AudioInput,
     BrainFlowBoard,
     BrainVisionRDA,
+    EphysSocket,
     LSLInlet,
     SerialSource,
     VideoSource,
 )
-from pyacq_lab.testing import SimulatedRecorder, SourceContract
+from pyacq_lab.testing import LoopbackServer, SimulatedRecorder, SourceContract
 from pyacq_lab.transport.clock import SystemClock
 
 
@@ -79,6 +81,23 @@ class TestLSLInlet(Instrument):
 
     def make(self):
         return LSLInlet(LSLInlet.settings_type.checked(name=self.name))
+
+
+class TestEphysSocket(Instrument):
+    is_paced = False
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        packet = struct.pack("<iihiii", 0, 80, 3, 2, 2, 20) + bytes(80)
+        with LoopbackServer() as server:
+            server.greeting = packet
+            self.port = server.port
+            pump = Pump(lambda: server.send(packet))
+            yield
+            pump.stop()
+
+    def make(self):
+        return EphysSocket(EphysSocket.settings_type.checked(host="127.0.0.1", port=self.port))
 
 
 class TestBrainFlowBoard(Instrument):

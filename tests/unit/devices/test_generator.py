@@ -163,3 +163,12 @@ def test_ten_minutes_have_as_many_samples_as_they_should_have(sample_rate):
 def test_refusals(settings, says):
     with pytest.raises(ConfigurationError, match=says):
         generator_of(**settings).describe()
+
+
+def test_levels_change_live_and_phases_go_on():
+    generator = generator_of(n_channels=2, amplitude=1.0, noise=0.5, offset=1.0)
+    before = generator.samples(0, 700)
+    generator.change(generator.settings.changed(amplitude=3.0, noise=1.5, offset=3.0))
+    np.testing.assert_allclose(generator.samples(0, 700), 3 * before, atol=1e-12)
+    with pytest.raises(ConfigurationError, match="frequency cannot change"):
+        generator.settings.changed(frequency=2.0)

@@ -19,9 +19,8 @@ MARKERS = st.lists(st.builds(Marker, U32, U32, st.integers(-1, 99), WORDS, WORDS
 
 def decoded(message, n_channels=0):
     raw = encode(message)
-    nbytes, kind = size_of(raw[: HEADER.size])
-    assert nbytes == len(raw)
-    return decode(kind, raw[HEADER.size :], n_channels)
+    assert size_of(raw[: HEADER.size]) == len(raw)
+    return decode(raw, n_channels)
 
 
 @given(st.floats(1, 1e6), st.lists(st.tuples(st.floats(1e-3, 1e3), WORDS), min_size=1, max_size=4))
@@ -40,7 +39,7 @@ def test_block_there_and_back(number, dtype, n_points, n_channels, markers):
 
 def test_stop_and_what_is_not_known():
     assert decoded(Stop()) == Stop()
-    assert decode(10000, b"", 3) is None  # keep-alive
+    assert decode(HEADER.pack(GUID, HEADER.size, 10000), 3) is None  # keep-alive
 
 
 def test_bytes_are_those_of_the_manual():
@@ -61,6 +60,6 @@ def test_foreign_bytes_are_refused(header):
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_a_message_cut_short_is_damaged(cut):
     block = Block(7, np.ones((4, 2), "<f4"), (Marker(1, 1, -1, "Stimulus", "S  1"),))
-    raw = encode(block)[HEADER.size :]
+    raw = encode(block)
     with pytest.raises(ProtocolError, match="damaged"):
-        decode(4, raw[:-cut], 2)
+        decode(raw[:-cut], 2)
