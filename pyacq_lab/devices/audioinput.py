@@ -75,7 +75,7 @@ class AudioInput(Source):
 
         self._device = open_device(s.backend, Opening(s.device, s.sample_rate, s.n_channels, take))
         self._heard = clock.now_ns()
-        self._next_ns = 0
+        self._next_ns = self._last_ns = 0
 
     def read(self, timeout: float) -> Reading | None:
         """Give what has come."""
@@ -90,7 +90,7 @@ class AudioInput(Source):
         time_ns = now_ns - round((len(data) / rate + latency) * NS_PER_S)
         if has_lost and self._next_ns:
             lost = max(1, lost, round((time_ns - self._next_ns) * rate / NS_PER_S))
-        time_ns = max(time_ns, self._next_ns - round(len(data) / rate * NS_PER_S))  # callbacks come in bursts
+        self._last_ns = time_ns = max(time_ns, self._last_ns)  # callbacks may come in bursts
         self._next_ns = time_ns + round(len(data) / rate * NS_PER_S)
         return Reading(data, lost, time_ns, round(latency * NS_PER_S))
 

@@ -127,6 +127,7 @@ class BrainFlowBoard(Source):
         # BrainFlow stamps by the wall clock; the host's may have another zero.
         self._offset_ns = self.clock.now_ns() - time.time_ns()
         self._package: int | None = None
+        self._pending: npt.NDArray[np.float64] | None = None  # what came behind a loss
         self._position = 0
         self._heard = self.clock.now_ns()
         self._last_ns = 0
@@ -134,6 +135,8 @@ class BrainFlowBoard(Source):
     def read(self, timeout: float) -> Mapping[str, Reading] | None:
         """Give the samples that have come."""
         deadline = self.clock.now_ns() + round(timeout * NS_PER_S)
+        if self._pending is not None:
+            return self._readings(self._pending)
         try:
             while not self._board.get_board_data_count():
                 now = self.clock.now_ns()
@@ -167,7 +170,12 @@ class BrainFlowBoard(Source):
     # ---
 
     def _readings(self, data: npt.NDArray[np.float64]) -> Mapping[str, Reading]:
-        lost = self._lost(data[self._descr["package_num_channel"]]) if self._counter else 0
+        lost = 0
+        self._pending = None
+        if self._counter:
+            lost, whole = self._lost(data[self._descr["package_num_channel"]])
+            if whole < data.shape[1]:
+                data, self._pending = data[:, :whole], data[:, whole:]
         times = data[self._descr["timestamp_channel"]]
         # The wall clock may be set back; sample times do not follow.
         self._last_ns = time_ns = max(self._last_ns, round(times[0] * NS_PER_S) + self._offset_ns)
@@ -187,13 +195,16 @@ class BrainFlowBoard(Source):
         self._position += lost + data.shape[1]
         return readings
 
-    def _lost(self, packages: npt.NDArray[np.float64]) -> int:
-        """Packages missing before, and within, what came; those within are told before it as well."""
+    def _lost(self, packages: npt.NDArray[np.float64]) -> tuple[int, int]:
+        """Packages missing before what came, and how many came before others are missing."""
         numbers = packages.astype(np.int64)
         before = numbers[:1] - 1 if self._package is None else np.array([self._package])
-        steps = np.diff(np.concatenate([before, numbers])) % self._counter
-        self._package = int(numbers[-1])
-        return int(np.maximum(steps - 1, 0).sum())
+        # A board that sends several samples in a package gives them the same number.
+        missing = np.maximum(np.diff(np.concatenate([before, numbers])) % self._counter - 1, 0)
+        breaks = np.flatnonzero(missing[1:]) + 1
+        whole = int(breaks[0]) if len(breaks) else len(numbers)
+        self._package = int(numbers[whole - 1])
+        return int(missing[0]), whole
 
     def _board_id(self, name: str, setting: str) -> int:
         ids = self._shim.BoardIds

@@ -23,6 +23,12 @@ _DTYPES = ("", "<f4", "<f8", "", "<i4", "<i2", "i1", "<i8")
 
 _MAX_SAMPLES = 4096
 
+_LOOK_FURTHER = 0.7
+"""How long a second stream that fits is looked for, s: LSL asks twice in that time.
+
+Without that it were a matter of chance which one is taken.
+"""
+
 
 class LSLInletSettings(Settings):
     """Settings of `LSLInlet`: name, type or source_id find the stream."""
@@ -77,7 +83,7 @@ class LSLInlet(Source):
     def describe(self) -> Mapping[str, StreamSpec]:
         """One output, as the stream describes itself; ConfigurationError where it is not found."""
         if self._spec is None:
-            inlet = self._connect()
+            inlet = self._connect(look_further=_LOOK_FURTHER)
             try:
                 self._spec = self._spec_of(inlet.info(self.settings.resolve_timeout))
             except (TimeoutError, self._pylsl.util.LostError) as error:
@@ -142,14 +148,17 @@ class LSLInlet(Source):
         parts = [f"{key}={getattr(s, key)!r}" for key in ("name", "type", "source_id") if getattr(s, key)]
         return f"LSL stream with {', '.join(parts)}"
 
-    def _connect(self) -> Any:
+    def _connect(self, look_further: float = 0.0) -> Any:
+        """Find the stream, and look whether there is another one for some seconds more."""
         s = self.settings
         conditions = [
             f"{key}={_quoted(value)}" for key in ("name", "type", "source_id") if (value := getattr(s, key))
         ]
         found = self._pylsl.resolve_bypred(" and ".join(conditions), 1, s.resolve_timeout)
+        if found and look_further:
+            found = self._pylsl.resolve_bypred(" and ".join(conditions), 2, look_further) or found
         if not found:
-            others = sorted({info.name() for info in self._pylsl.resolve_streams(0.5)})
+            others = sorted({i.name() for i in self._pylsl.resolve_bypred("starts-with(name, '')", 999, 0.5)})
             raise ConfigurationError(
                 f"no {self._wanted()} within {s.resolve_timeout:g} s; "
                 f"there are: {', '.join(others) or 'none'}"

@@ -20,6 +20,7 @@ class LoopbackServer:
 
     def __init__(self) -> None:
         self.greeting = b""
+        self._is_closing = False
         self._clients: list[socket.socket] = []
         self._lock = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -55,10 +56,12 @@ class LoopbackServer:
                 self._clients.pop().close()
 
     def close(self) -> None:
-        """Stop to listen, and close all connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
+        """Stop to listen, and close all connections; idempotent."""
+        if not self._is_closing:
+            self._is_closing = True
+            socket.create_connection(("127.0.0.1", self.port)).close()  # so that the thread looks up
+            self._thread.join()
+            self._listener.close()
         self.disconnect()
 
     def __enter__(self) -> Self:
@@ -69,11 +72,15 @@ class LoopbackServer:
 
     def _accept(self) -> None:
         while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
+            client, _ = self._listener.accept()
+            if self._is_closing:
+                client.close()
+                return
             with self._lock:
-                client.sendall(self.greeting)
+                try:
+                    client.sendall(self.greeting)
+                except OSError:
+                    client.close()  # it is gone already
+                    continue
                 self._clients.append(client)
                 self._lock.notify_all()

@@ -57,6 +57,19 @@ def take(inlet, n):
     return readings
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"name": ""}, "give name, type or source_id"),
+        ({"name": "nowhere", "resolve_timeout": 0.1}, "no LSL stream with name='nowhere' within 0.1 s"),
+        ({"name": "'\"", "resolve_timeout": 0.1}, "both kinds of quotes"),
+    ],
+)
+def test_refusals(settings, says):
+    with pytest.raises(ConfigurationError, match=says):
+        inlet_of(**settings).describe()
+
+
 @pytest.mark.parametrize("form", ["float32", "double64", "int8", "int16", "int32", "int64"])
 def test_numbers_come_as_they_were_sent(name, form):
     outlet = outlet_of(name, 3, form=getattr(pylsl, f"cf_{form}"), labels=["a", "b", "c"], units=["uV"] * 3)
@@ -136,25 +149,30 @@ def test_a_source_that_is_gone_is_said_and_found_again(name):
     del other
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"name": ""}, "give name, type or source_id"),
-        ({"name": "nowhere", "resolve_timeout": 0.1}, "no LSL stream with name='nowhere' within 0.1 s"),
-        ({"name": "'\"", "resolve_timeout": 0.1}, "both kinds of quotes"),
-    ],
-)
-def test_refusals(settings, says):
-    with pytest.raises(ConfigurationError, match=says):
-        inlet_of(**settings).describe()
+def test_what_there_is_instead_is_named(name):
+    other = outlet_of(name)
+    with pytest.raises(ConfigurationError, match=f"there are: .*{name}"):
+        inlet_of("nowhere", resolve_timeout=0.1).describe()
+    del other
 
 
-def test_two_of_a_name_and_an_irregular_one_without_a_rate(name):
+def test_an_irregular_one_wants_a_rate(name):
     first = outlet_of(name, 2, pylsl.IRREGULAR_RATE)
     with pytest.raises(ConfigurationError, match="says no sample rate: give sample_rate"):
         inlet_of(name).describe()
     assert inlet_of(name, sample_rate=5.0).describe()["out"].sample_rate == 5.0
     del first
+
+
+def test_which_of_two_is_not_left_to_chance(name):
+    outlets = [
+        pylsl.StreamOutlet(pylsl.StreamInfo(name, "test", 1, 100.0, pylsl.cf_float32, f"{name} {i}"))
+        for i in "ab"
+    ]
+    with pytest.raises(ConfigurationError, match=r"2 streams are an LSL stream .* say more of it"):
+        inlet_of(name).describe()
+    assert inlet_of(name, source_id=f"{name} b").describe()
+    del outlets
 
 
 def test_missing_pylsl_is_named(monkeypatch):
