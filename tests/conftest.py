@@ -57,7 +57,7 @@ def _segments() -> set[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def only_what_is_new_is_collected() -> None:
-    """Keep what was imported so far out of the search for garbage that each test ends with: it takes 0.1 s."""
+    """Keep what was imported so far out of the search for garbage after each test: that takes 0.1 s."""
     gc.collect()
     gc.freeze()
 
