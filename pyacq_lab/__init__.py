@@ -14,6 +14,7 @@ from pyacq_lab._version import __version__
 if TYPE_CHECKING:
     from pyacq_lab.devices.function import source as source
     from pyacq_lab.errors import PyacqError as PyacqError
+    from pyacq_lab.manager.localgroup import LocalNodeGroup as LocalNodeGroup
     from pyacq_lab.model.chunk import Chunk as Chunk
     from pyacq_lab.model.chunk import Gap as Gap
     from pyacq_lab.model.chunk import Reading as Reading
@@ -39,6 +40,7 @@ _NAMES = {
     "Chunk": "model.chunk",
     "Gap": "model.chunk",
     "InputStream": "transport.inputs",
+    "LocalNodeGroup": "manager.localgroup",
     "Oscilloscope": "notebook.plots",
     "OutputStream": "transport.outputs",
     "PyacqError": "errors",

@@ -25,8 +25,8 @@ class FunctionSource(FunctionNode, Source):
 
     def describe(self) -> Mapping[str, StreamSpec]:
         """Find out what it gives for time 0."""
-        made = self.array(np.zeros(1))
-        return {"out": self.described(made, StreamSpec(shape=(-1, *made.shape[1:]), sample_rate=self._rate))}
+        made = self._array(np.zeros(1))
+        return {"out": self._described(made, StreamSpec(shape=(-1, *made.shape[1:]), sample_rate=self._rate))}
 
     def open(self) -> None:
         """Begin at time 0, now."""
@@ -40,7 +40,7 @@ class FunctionSource(FunctionNode, Source):
         if stop == start:
             return None
         self._position = stop
-        return Reading(self.array(np.arange(start, stop) / self._rate), time_ns=self._pace.time_ns(start))
+        return Reading(self._array(np.arange(start, stop) / self._rate), time_ns=self._pace.time_ns(start))
 
 
 def source(*, sample_rate: float, **fields: Any) -> Any:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.groups import NodeGroupHandle
-from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
 
 log = logging.getLogger(__name__)
 
 
-def start(nodes: list[NodeHandle], edges: list[Edge]) -> None:
+class AnyNode(Protocol):
+    """What a command needs of a node's handle, wherever the node is."""
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Its place."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        ...
+
+    def call(self, method: str, /, *args: Any, **options: Any) -> Any:
+        """Call a method of it; with ``_sync="async"``, give a future."""
+        ...
+
+
+def start(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
     """Initialise what is configured, what is read first; then start what is ready, readers first."""
     levels = upstream_first_levels(nodes, edges)
     for node in nodes:
@@ -27,7 +50,7 @@ def start(nodes: list[NodeHandle], edges: list[Edge]) -> None:
         _command("start", level, State.READY)
 
 
-def stop(nodes: list[NodeHandle], edges: list[Edge]) -> None:
+def stop(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
     """Stop what runs, what is read first: its readers still deal with what is under way."""
     for level in upstream_first_levels(nodes, edges):
         _command("stop", level, State.RUNNING)
@@ -45,20 +68,20 @@ def emergency_stop(groups: list[NodeGroupHandle]) -> dict[str, list[str]]:
     return told
 
 
-def upstream_first_levels(nodes: list[NodeHandle], edges: list[Edge]) -> list[list[NodeHandle]]:
+def upstream_first_levels(nodes: Sequence[AnyNode], edges: list[Edge]) -> list[list[AnyNode]]:
     """Nodes by how far they are from their sources; those of one level do not depend on each other."""
     by_name = {node.name: node for node in nodes}
     depth: dict[str, int] = {}
     for name in upstream_first(by_name, edges):
         above = [depth[e.source] for e in edges if e.target == name and e.source in depth]
         depth[name] = 1 + max(above, default=-1)
-    levels: list[list[NodeHandle]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    levels: list[list[AnyNode]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
     for name, level in depth.items():
         levels[level].append(by_name[name])
     return levels
 
 
-def _command(command: str, nodes: list[NodeHandle], state: State) -> None:
+def _command(command: str, nodes: list[AnyNode], state: State) -> None:
     """Give one command to those nodes that are in a state, all at once; wait for all, then raise an error."""
     due = [node for node in nodes if node.state is state]
     futures: list[Future[Any]] = [node.call(command, _sync="async") for node in due]

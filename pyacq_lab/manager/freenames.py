@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.manager.groups import NodeGroupHandle
+from pyacq_lab.manager.localgroup import LocalNodeGroup
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
 
@@ -40,7 +41,7 @@ def group(there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[
     return name
 
 
-def node(there: Sequence[NodeGroupHandle], type_name: str, name: str | None) -> str:
+def node(there: Sequence[NodeGroupHandle | LocalNodeGroup], type_name: str, name: str | None) -> str:
     """Name for a new node; a closed one gives its name up.
 
     Raises

@@ -18,6 +18,7 @@ from pyacq_lab.errors import AuthenticationError, ConfigurationError, LifecycleE
 from pyacq_lab.manager import commands, freenames, snapshot
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
+from pyacq_lab.manager.localgroup import LocalNode, LocalNodeGroup
 from pyacq_lab.manager.localhost import LocalHost
 from pyacq_lab.manager.logfilter import When
 from pyacq_lab.manager.logfolder import open_log_store
@@ -84,6 +85,7 @@ class Manager:
         if store.disk_error:
             log.error("log records do not go to disk, only to memory: %s", store.disk_error)
         self._hosts: dict[str, HostHandle] = {}
+        self._local_groups: list[LocalNodeGroup] = []
         self._local: LocalHost | None = None
         self._default_group: NodeGroupHandle | None = None
         self._numbers = itertools.count(1)
@@ -260,12 +262,12 @@ class Manager:
             nodegroup = self.default_nodegroup if host is None else self.create_nodegroup(host=host)
         return nodegroup.create_node(type_name, name)
 
-    def list_nodes(self) -> list[NodeHandle]:
-        """All nodes of all living nodegroups."""
-        groups = [g for g in self.list_nodegroups() if g.alive]
+    def list_nodes(self) -> list[NodeHandle | LocalNode]:
+        """All nodes of all living nodegroups, and of this process."""
+        groups = [*(g for g in self.list_nodegroups() if g.alive), *self._local_groups]
         return [group.get_node(name) for group in groups for name in group.list_nodes()]
 
-    def get_node(self, name: str) -> NodeHandle:
+    def get_node(self, name: str) -> NodeHandle | LocalNode:
         """Node of a name. Raises UnknownName."""
         nodes = self.list_nodes()
         for node in nodes:
@@ -274,10 +276,10 @@ class Manager:
         known = ", ".join(n.where for n in nodes) or "none"
         raise UnknownName(f"there is no node {name!r} (there are: {known})")
 
-    def remove_node(self, node: NodeHandle | str) -> None:
+    def remove_node(self, node: NodeHandle | LocalNode | str) -> None:
         """Close a node, given by its handle or name, and forget it. Raises UnknownName."""
         handle = self.get_node(node) if isinstance(node, str) else node
-        handle.group.remove_node(handle)
+        handle.group.remove_node(handle.name)
 
     def start_all_nodes(self) -> None:
         """Initialise what is configured, then start what is ready: sinks before transforms before sources."""
@@ -287,11 +289,11 @@ class Manager:
         """Stop what runs: sources before transforms before sinks, so that nothing under way is lost."""
         self.stop_nodes(self.list_nodes())
 
-    def start_nodes(self, nodes: Iterable[NodeHandle]) -> None:
+    def start_nodes(self, nodes: Iterable[NodeHandle | LocalNode]) -> None:
         """Start some nodes, in the order of `start_all_nodes`."""
         commands.start(list(nodes), self.edges())
 
-    def stop_nodes(self, nodes: Iterable[NodeHandle]) -> None:
+    def stop_nodes(self, nodes: Iterable[NodeHandle | LocalNode]) -> None:
         """Stop some nodes, in the order of `stop_all_nodes`."""
         commands.stop(list(nodes), self.edges())
 
@@ -309,7 +311,8 @@ class Manager:
 
     def edges(self) -> list[Edge]:
         """All connections of all nodes."""
-        return [edge for group in self.list_nodegroups() if group.alive for edge in group.edges()]
+        groups = [*(g for g in self.list_nodegroups() if g.alive), *self._local_groups]
+        return [edge for group in groups for edge in group.edges()]
 
     def graph(self) -> dict[str, Any]:
         """Connectivity of all nodes and streams as plain data.
@@ -395,6 +398,8 @@ class Manager:
                 self._ended = True
 
     def _close(self) -> None:
+        for group in self._local_groups:
+            group.close()
         for host in self.list_hosts():
             try:
                 host.disconnect(stop_host=self._local is not None and host is self._local_handle)
@@ -416,7 +421,12 @@ class Manager:
 
     def free_node_name(self, type_name: str, name: str | None) -> str:
         """Name for a new node; see `freenames.node`."""
-        return freenames.node(self.list_nodegroups(), type_name, name)
+        return freenames.node([*self.list_nodegroups(), *self._local_groups], type_name, name)
+
+    def adopt_local(self, group: LocalNodeGroup) -> None:
+        """Know a group of nodes in this process; see `LocalNodeGroup`."""
+        self._check_open()
+        self._local_groups.append(group)
 
     def free_host_name(self, name: str) -> str:
         """Name for a new host; see `freenames.host`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.remote import Reference
+from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.inputs import InputStream
 from pyacq_lab.transport.keys import KeyPair
@@ -16,8 +17,29 @@ from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.transport.streamcontext import StreamContext
 from pyacq_lab.wire.streaming import Policy
 
-if TYPE_CHECKING:
-    from pyacq_lab.manager.nodes import NodeHandle
+
+class PortOwner(Protocol):
+    """What a port's handle needs of its node's, wherever the node is."""
+
+    group: Any
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Its place."""
+        ...
+
+    def status(self) -> NodeStatus:
+        """Snapshot of the node."""
+        ...
+
+    def call(self, method: str, /, *args: Any, **options: Any) -> Any:
+        """Call a method of the node."""
+        ...
 
 
 def reading_context(reactor: Reactor, keys: KeyPair) -> StreamContext:
@@ -30,7 +52,7 @@ class PortHandle:
 
     Attributes
     ----------
-    node : NodeHandle
+    node : NodeHandle or LocalNode
         Whose port it is.
     name : str
         Its name.
@@ -38,7 +60,7 @@ class PortHandle:
 
     kind: ClassVar[Literal["input", "output"]]
 
-    def __init__(self, node: NodeHandle, name: str) -> None:
+    def __init__(self, node: PortOwner, name: str) -> None:
         self.node = node
         self.name = name
 
@@ -190,7 +212,7 @@ class InputHandle(PortHandle):
 class Ports(Mapping[str, Any]):
     """The ports of one side of a node, by name; asks the node when it is looked at."""
 
-    def __init__(self, node: NodeHandle, make: Callable[[NodeHandle, str], Any], side: str) -> None:
+    def __init__(self, node: PortOwner, make: Callable[[PortOwner, str], Any], side: str) -> None:
         self._node = node
         self._make = make
         self._side = side

@@ -39,14 +39,14 @@ class FunctionNode(Component):
     function: ClassVar[Function]
     fields: ClassVar[Mapping[str, Any]] = {}
 
-    def call(self, samples: npt.NDArray[Any]) -> Any:
+    def _call(self, samples: npt.NDArray[Any]) -> Any:
         """Call the function with the settings in force."""
         values = {name: getattr(self.settings, name) for name in self.settings_type.model_fields}
         return type(self).function(samples, **values)
 
-    def array(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _array(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Call it, and refuse what is not one row for each sample."""
-        made = np.asarray(self.call(samples))
+        made = np.asarray(self._call(samples))
         if made.ndim < 1 or len(made) != len(samples):
             raise StreamMismatch(
                 f"{type(self).__name__} took {len(samples)} samples and gave an array of shape {made.shape}: "
@@ -54,7 +54,7 @@ class FunctionNode(Component):
             )
         return made
 
-    def described(self, made: npt.NDArray[Any], spec: StreamSpec) -> StreamSpec:
+    def _described(self, made: npt.NDArray[Any], spec: StreamSpec) -> StreamSpec:
         """Spec of a stream of such arrays, with what the author says of it."""
         shape = (-1, *made.shape[1:])
         changes: dict[str, Any] = {"dtype": made.dtype.str, "shape": shape}
@@ -74,12 +74,12 @@ class FunctionTransform(FunctionNode, Transform):
         self._spec = spec = inputs["in"]
         plain = spec.replace(scale=1.0, offset=0.0) if spec.is_scaled else spec
         with np.errstate(all="ignore"):
-            made = self.array(self._physical(np.zeros((1, *spec.sample_shape), spec.np_dtype)))
-        return {"out": self.described(made, plain)}
+            made = self._array(self._physical(np.zeros((1, *spec.sample_shape), spec.np_dtype)))
+        return {"out": self._described(made, plain)}
 
     def process(self, chunk: Chunk, name: str) -> npt.NDArray[Any]:
         """Call it with the samples of one chunk."""
-        return self.array(self._physical(chunk.data))
+        return self._array(self._physical(chunk.data))
 
     def _physical(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self._spec.to_physical(data) if self._spec.is_scaled else data
@@ -96,7 +96,7 @@ class FunctionSink(FunctionNode, Sink):
 
     def write(self, chunk: Chunk, name: str) -> None:
         """Call it with the samples of one chunk."""
-        self.call(self._spec.to_physical(chunk.data) if self._spec.is_scaled else chunk.data)
+        self._call(self._spec.to_physical(chunk.data) if self._spec.is_scaled else chunk.data)
 
     def gap(self, gap: Gap, name: str) -> None:
         """Leave out what is not there: a function sees samples only."""

@@ -95,7 +95,10 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     samples : int
         Samples that passed since the node was configured.
     overruns : int
-        Samples lost in hardware (outputs only).
+        Samples lost in hardware, or missing in what they are made of (outputs only).
+    missing : int
+        Samples that it was told will never come, since the node was configured: those of the gaps that
+        passed (inputs only).
     readers : int
         Connections now open (outputs only).
     transfermode : str
@@ -112,6 +115,7 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     stop: int = 0
     samples: int = 0
     overruns: int = 0
+    missing: int = 0
     readers: int = 0
     transfermode: str = ""
     ledger: HopLedger | None = None

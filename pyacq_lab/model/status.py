@@ -27,6 +27,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         Its ports, in the order of their declaration.
     settings : dict
         The settings in force, as plain data.
+    last_error : str
+        The last fault, with its traceback; kept when the node is configured again.
     """
 
     name: str
@@ -36,6 +38,22 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[PortStatus, ...] = ()
     outputs: tuple[PortStatus, ...] = ()
     settings: dict[str, object] = {}
+    last_error: str = ""
+
+    @property
+    def samples(self) -> int:
+        """Samples that have passed since it was configured: of its busiest output, or input of a sink."""
+        return max((port.samples for port in self.outputs or self.inputs), default=0)
+
+    @property
+    def gaps(self) -> int:
+        """Samples missing since it was configured, at the port that lacks most."""
+        return max((max(port.overruns, port.missing) for port in (*self.inputs, *self.outputs)), default=0)
+
+    @property
+    def lag(self) -> float:
+        """How far it is behind its producers, s: the duration of what waits at the slowest input."""
+        return max((port.ledger.lag for port in self.inputs if port.ledger is not None), default=0.0)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, StreamMismatch
+from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, PyacqError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.ledger import ReaderStatus
@@ -65,6 +67,7 @@ class Node(ABC, Generic[C]):
         self._context = context
         self._state = State.CREATED
         self._reason = ""
+        self._last_error = ""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop_wanted = threading.Event()
@@ -86,9 +89,10 @@ class Node(ABC, Generic[C]):
             The node is running or closed.
         """
         next_state(self._state, Command.CONFIGURE, self._reason)
-        component = self.component_type(self.component_type.settings_type.checked(**settings))
-        component.clock = self._context.clock
-        self._configured(component)
+        with self._faulting():
+            component = self.component_type(self.component_type.settings_type.checked(**settings))
+            component.clock = self._context.clock
+            self._configured(component)
         self.component = component
         for port in self.inputs.values():
             port.forget()
@@ -115,7 +119,8 @@ class Node(ABC, Generic[C]):
             component = self._current()
             wanted = component.settings.changed(**settings)
             if self._state is not State.RUNNING:
-                self._apply(wanted)
+                with self._faulting():
+                    self._apply(wanted)
                 return None
             try:
                 index = self._changes.ask(wanted, self._bell.ring)
@@ -134,7 +139,8 @@ class Node(ABC, Generic[C]):
         """Learn what comes in, say what goes out, and size everything for it. Upstream nodes come first."""
         next_state(self._state, Command.INITIALIZE, self._reason)
         specs = {name: port.probe() for name, port in self._wired().items()}
-        self._initialized(specs)
+        with self._faulting():
+            self._initialized(specs)
         self._move(Command.INITIALIZE)
 
     def start(self) -> None:
@@ -275,6 +281,7 @@ class Node(ABC, Generic[C]):
             inputs=tuple(p.status() for p in list(self.inputs.values())),
             outputs=tuple(o.status() for o in list(self.outputs.values())),
             settings=settings,
+            last_error=self._last_error,
         )
 
     def output_address(self, name: str) -> StreamAddress:
@@ -424,12 +431,28 @@ class Node(ABC, Generic[C]):
             if fault is None:
                 self._move(Command.STOP)
             else:
-                log.error("node %s faulted: %s", self.name, fault, exc_info=fault)
                 reason = f"{type(fault).__name__}: {fault}"
                 self._never_opened = "" if self._opened.is_set() else reason
-                self._move(Command.FAULT, reason)
+                self._fault(fault, reason)
             self._changes.close()
             self._opened.set()
+
+    @contextmanager
+    def _faulting(self) -> Iterator[None]:
+        """Let a hook that is called for a command refuse; any other error of it is a fault, too."""
+        try:
+            yield
+        except PyacqError:
+            raise
+        except Exception as error:
+            with running_node(self.name):
+                self._fault(error, f"{type(error).__name__}: {error}")
+            raise
+
+    def _fault(self, error: BaseException, reason: str) -> None:
+        log.error("node %s faulted: %s", self.name, error, exc_info=error)
+        self._last_error = "".join(traceback.format_exception(error))
+        self._move(Command.FAULT, reason)
 
     def _move(self, command: Command, reason: str = "") -> None:
         with self._lock:

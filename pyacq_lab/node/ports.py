@@ -40,6 +40,7 @@ class InputPort:
         self._past = HopLedger()
         self.stop = 0
         self.epoch = 0
+        self.missing = 0
         self.written: int | None = None
 
     def probe(self, timeout: float = 5.0) -> StreamSpec:
@@ -92,6 +93,7 @@ class InputPort:
             epoch=self.epoch,
             stop=self.stop,
             samples=ledger.received,
+            missing=self.missing,
             ledger=ledger,
             written=self.written,
         )

@@ -70,6 +70,8 @@ class ReadingNode(Node[R]):
                 if name not in self._epochs:
                     self._epochs[name] = item.epoch
                     self._epoch_begins(name, item.start)
+                if isinstance(item, Gap):
+                    port.missing += len(item)
                 self._take(item, name)
                 port.epoch, port.stop = item.epoch, item.stop
 

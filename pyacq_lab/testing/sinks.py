@@ -27,9 +27,12 @@ class SinkContract:
     ----------
     n_samples : int
         Length of the signals written.
+    n_restarts : int
+        How often it is opened and closed.
     """
 
     n_samples: int = 1000
+    n_restarts: int = 100
 
     def make(self, folder: Path) -> Sink:
         """Make a fresh sink that may write into this empty folder."""
@@ -96,7 +99,7 @@ class SinkContract:
             sink.close()
             name = next(iter(specs))
             wanted: list[Pieces] = []
-            for seed in range(3):
+            for seed in range(self.n_restarts):
                 sink.open(specs)
                 wanted.append([(0, self._write(sink, name, 0, seed))])
                 sink.close()

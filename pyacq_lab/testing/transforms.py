@@ -194,6 +194,22 @@ class TransformContract:
         """After `reset`, as at start or at a gap, results are those of a fresh transform."""
         self._check_fresh_after(lambda transform: transform.reset(), "reset()")
 
+    def test_it_starts_and_stops_many_times(self) -> None:
+        """The last of a hundred runs gives what the first one gave."""
+        transform, _ = self.ready()
+        steps = self._cut(self._signals(seed=9), seed=9)
+        first = self._joined(self._run(transform, steps, finish=True))
+        short = [(name, self._chunk(name, 0, chunk.data[:3])) for name, chunk in steps[:5]]
+        for _ in range(98):
+            transform.close()
+            transform.close()
+            transform.reset()
+            self._run(transform, short)
+            self._finish(transform)
+        transform.close()
+        transform.reset()
+        self._compare(self._joined(self._run(transform, steps, finish=True)), first, "the hundredth run")
+
     def test_finish_leaves_nothing_stale(self) -> None:
         """After `finish`, as at a new epoch, results are those of a fresh transform."""
         self._check_fresh_after(self._finish, "finish()")

@@ -32,12 +32,14 @@ class TestRecorder(SinkContract):
 
 class TestRecorderWithSmallChunks(TestRecorder):
     chunk_seconds = 0.033
+    n_restarts = 5
     fsync = "chunk"
 
 
 class TestRecorderWithChunksOfOneSample(TestRecorder):
     n_samples = 60
     chunk_seconds = 0.0001
+    n_restarts = 5
     fsync = "flush"
 
 

@@ -1,0 +1,291 @@
+"""Nodes in the notebook's own process, with the verbs of those in nodegroups."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from functools import partial, wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+
+from pyacq_lab.errors import ConfigurationError, LifecycleError
+from pyacq_lab.manager import commands
+from pyacq_lab.manager.ports import InputHandle, OutputHandle, Ports
+from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.status import NodeStatus
+from pyacq_lab.model.stream import StreamAddress
+from pyacq_lab.node.context import NodeContext
+from pyacq_lab.node.group import NodeGroup
+from pyacq_lab.node.node import Node
+from pyacq_lab.transport.clock import SystemClock
+from pyacq_lab.transport.keys import KeyPair
+from pyacq_lab.transport.reactor import Reactor
+
+if TYPE_CHECKING:
+    from pyacq_lab.manager.manager import Manager
+
+
+class LocalNodeGroup:
+    """Nodes in this very process: for debugging, for what must share memory with the notebook, for tests.
+
+    It has the verbs of a `NodeGroupHandle` that concern nodes. Its nodes are wired to those of nodegroups as
+    these are to each other, if both are of one manager. They share the interpreter with the notebook's cells:
+    what keeps one busy holds up the other, and nothing outlives the notebook.
+
+    Parameters
+    ----------
+    manager : Manager, optional
+        With whose nodegroups its nodes can be wired; it closes this with itself. Without one they can be
+        wired to each other.
+    name : str
+        What places are called by.
+    interface : str
+        IP address of this machine at which nodes on other hosts reach its outputs; this machine only unless
+        given.
+
+    Examples
+    --------
+    >>> with LocalNodeGroup() as here:
+    ...     generator = here.create_node("SignalGenerator", "generator")
+    ...     generator.configure(sample_rate=1000.0)
+    ...     generator.state
+    <State.CONFIGURED: 'configured'>
+    """
+
+    alive = True
+
+    def __init__(
+        self, manager: Manager | None = None, name: str = "here", interface: str = "127.0.0.1"
+    ) -> None:
+        self.name = name
+        self.manager = manager
+        self._own_reactor = Reactor("pyacq-local") if manager is None else None
+        self.reactor: Reactor = manager.reactor if self._own_reactor is None else self._own_reactor  # pyright: ignore[reportOptionalMemberAccess]
+        self.application_keys = KeyPair.generate() if manager is None else manager.application_keys
+        public = self.application_keys.public
+        context = NodeContext(
+            reactor=self.reactor,
+            server_keys=KeyPair.generate(),
+            client_keys=self.application_keys,
+            allow=lambda key: key == public,
+            interface=interface,
+            clock=SystemClock(),
+        )
+        self._group = NodeGroup(name, context)
+        self._handles: dict[str, LocalNode] = {}
+        self._closed = False
+        if manager is not None:
+            manager.adopt_local(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._group)
+
+    @property
+    def where(self) -> str:
+        """Its place, as errors name it."""
+        return f"notebook/{self.name}"
+
+    @property
+    def known_nodes(self) -> list[str]:
+        """Names of its nodes."""
+        return self._group.list_nodes()
+
+    def create_node(self, type_name: str, name: str | None = None) -> LocalNode:
+        """Make a node of a known type; see `list_node_types`. Its name is unique in the application."""
+        if self._closed:
+            raise LifecycleError(f"{self.where} is closed: make another")
+        if self.manager is not None:
+            name = self.manager.free_node_name(type_name, name)
+        node = self._group.make_node(type_name, name)
+        handle = self._handles[node.name] = LocalNode(self, node)
+        return handle
+
+    def get_node(self, name: str) -> LocalNode:
+        """Handle of a node. Raises UnknownName."""
+        self._group.node(name)
+        return self._handles[name]
+
+    def remove_node(self, node: LocalNode | str) -> None:
+        """Close a node and forget it."""
+        name = node if isinstance(node, str) else node.name
+        self._group.remove_node(name)
+        self._handles.pop(name, None)
+
+    def list_nodes(self) -> list[str]:
+        """Names of its nodes."""
+        return self._group.list_nodes()
+
+    def list_node_types(self) -> list[str]:
+        """Names of the node types that can be made here."""
+        return self._group.list_node_types()
+
+    def settings_schema(self, type_name: str) -> dict[str, Any]:
+        """JSON schema of the settings of a node type; as `NodeGroupHandle.settings_schema`."""
+        return self._group.settings_schema(type_name)
+
+    def register_node_type(self, node_type: type) -> str:
+        """Add a class, such as one of a cell; returns the type's name."""
+        return self._group.register(node_type)
+
+    def register_node_type_from_module(self, module: str, classname: str) -> str:
+        """Import a module and add one of its classes; returns the type's name."""
+        return self._group.register_node_type_from_module(module, classname)
+
+    def start_all_nodes(self) -> None:
+        """Start all its nodes; see `Manager.start_all_nodes` for the order."""
+        commands.start(list(self._handles.values()), self.edges())
+
+    def stop_all_nodes(self) -> None:
+        """Stop all its nodes; see `Manager.stop_all_nodes` for the order."""
+        commands.stop(list(self._handles.values()), self.edges())
+
+    def any_node_running(self) -> bool:
+        """Whether one of its nodes runs."""
+        return self._group.any_node_running()
+
+    def statuses(self) -> list[NodeStatus]:
+        """Snapshot of every node."""
+        return self._group.statuses()
+
+    def node_status(self, name: str) -> NodeStatus:
+        """Snapshot of one node. Raises UnknownName."""
+        return self._group.node(name).status()
+
+    def edges(self) -> list[Edge]:
+        """Connections of its nodes."""
+        return self._group.edges()
+
+    def request_stop_all(self) -> list[str]:
+        """Ask every running node to stop, without waiting; returns their names."""
+        return self._group.request_stop_all()
+
+    def close(self) -> None:
+        """Close its nodes; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._group.close()
+        if self._own_reactor is not None:
+            self._own_reactor.close()
+
+    # --- for handles of ports
+
+    def reachable(self, address: StreamAddress) -> StreamAddress:
+        """Address as others see it."""
+        return address
+
+    def reference(self, target: str, where: str, kind: str) -> NoReturn:
+        """Refuse: what is here cannot be passed to calls elsewhere; only streams lead there."""
+        raise ConfigurationError(
+            f"{where} is in the notebook's process and cannot be passed to calls in nodegroups; "
+            "connect their ports from here"
+        )
+
+
+class LocalNode:
+    """A node in this process, with the verbs of a `NodeHandle`; calls are plain calls, one at a time.
+
+    Attributes
+    ----------
+    group : LocalNodeGroup
+        Where it lives.
+    node : Node
+        The node itself; ``node.component`` is the object of its class.
+    inputs, outputs : Mapping
+        Its ports, by name.
+    """
+
+    def __init__(self, group: LocalNodeGroup, node: Node[Any]) -> None:
+        self.group = group
+        self.node = node
+        self.inputs: Ports = Ports(self, InputHandle, "inputs")
+        self.outputs: Ports = Ports(self, OutputHandle, "outputs")
+        self.__doc__ = node.component_type.__doc__
+        self._turn = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.node.name
+
+    @property
+    def where(self) -> str:
+        """The node's place."""
+        return f"{self.group.where}/{self.name}"
+
+    @property
+    def input(self) -> InputHandle:
+        """The first input."""
+        return self.inputs.only()
+
+    @property
+    def output(self) -> OutputHandle:
+        """The first output."""
+        return self.outputs.only()
+
+    @property
+    def state(self) -> State:
+        """Where the node is in its life."""
+        return self.node.state
+
+    def status(self) -> NodeStatus:
+        """Snapshot of the node."""
+        return self.node.status()
+
+    def call(
+        self, method: str, /, *args: Any, _sync: Literal["sync", "async"] = "sync", **kwargs: Any
+    ) -> Any:
+        """Call a public method by name; ``_sync="async"`` gives a future of it."""
+        found = getattr(self, method)
+        if _sync == "sync":
+            return found(*args, **kwargs)
+        future: Future[Any] = Future()
+        threading.Thread(
+            target=_fulfil, args=(future, partial(found, *args, **kwargs)), name=f"call {method}"
+        ).start()
+        return future
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            for owner in (self.node, self.node.component):
+                if owner is not None and hasattr(owner, name):
+                    return self._in_turn(getattr(owner, name))
+        raise AttributeError(
+            f"{self.__dict__.get('node', self)!r} has no public attribute or method {name!r}"
+        )
+
+    def __dir__(self) -> list[str]:
+        public = {n for n in (*dir(self.node), *dir(self.node.component)) if not n.startswith("_")}
+        return sorted({*super().__dir__(), *public})
+
+    def __repr__(self) -> str:
+        status = self.status()
+        why = f" ({status.reason})" if status.reason else ""
+        return f"<{status.type} {self.where}: {status.state}{why}>"
+
+    def _in_turn(self, value: Any) -> Any:
+        if not callable(value):
+            return value
+
+        @wraps(value)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._turn:
+                return value(*args, **kwargs)
+
+        return call
+
+
+def _fulfil(future: Future[Any], function: Any) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:  # whoever waits for it is told
+        future.set_exception(error)
