@@ -50,6 +50,7 @@ BUILT_IN = {
     "Resample": "pyacq_lab.processing.resample",
     "Spectrum": "pyacq_lab.processing.spectrum",
     "TimeFrequency": "pyacq_lab.processing.timefrequency",
+    "EpochAccumulator": "pyacq_lab.processing.epochs",
     "Recorder": "pyacq_lab.recording.recorder",
 }
 """Module of each node type that comes with the package; imported when it is first used."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyacq_lab.processing.converter import StreamConverter
     from pyacq_lab.processing.digital_trigger import DigitalTrigger
     from pyacq_lab.processing.envelope import Envelope
+    from pyacq_lab.processing.epochs import EpochAccumulator
     from pyacq_lab.processing.filtfilt import OverlapFiltfilt
     from pyacq_lab.processing.fir import FirFilter
     from pyacq_lab.processing.mean import MovingMean
@@ -31,6 +32,7 @@ __all__ = [
     "ChunkResizer",
     "DigitalTrigger",
     "Envelope",
+    "EpochAccumulator",
     "FirFilter",
     "MovingMean",
     "OverlapFiltfilt",
@@ -51,6 +53,7 @@ _MODULES = {
     "ChunkResizer": "resizer",
     "DigitalTrigger": "digital_trigger",
     "Envelope": "envelope",
+    "EpochAccumulator": "epochs",
     "FirFilter": "fir",
     "MovingMean": "mean",
     "OverlapFiltfilt": "filtfilt",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing import (
     AnalogTrigger,
     ChannelSelect,
     DigitalTrigger,
     Envelope,
+    EpochAccumulator,
     FirFilter,
     OverlapFiltfilt,
     Reference,
@@ -209,3 +211,26 @@ class TestTimeFrequencyOfIntegers(OfIntegers):
 
     def make(self):
         return made(TimeFrequency, frequencies=[60.0], every=0.001, block=0.1, scaling="amplitude")
+
+
+@pytest.mark.parametrize("missing", ["skip", "fill"])
+class TestEpochAccumulator(TransformContract):
+    n_samples = 1000
+    n_trials = 7
+
+    @pytest.fixture(autouse=True)
+    def with_settings(self, missing) -> None:
+        self.missing = missing
+
+    def make(self):
+        return made(EpochAccumulator, before=0.02, after=0.05, history=100.0, missing=self.missing)
+
+    def inputs(self):
+        signal = StreamSpec.of(">i2", shape=(-1, 2), sample_rate=1000.0, scale=(0.5, 2.0))
+        return {"in": signal, "events": event_spec(1000.0, group_delay=0.01)}
+
+    def signal(self, rng, spec):
+        if spec.streamtype != "event":
+            return super().signal(rng, spec)
+        at = np.sort(rng.integers(0, self.n_samples, 60)).tolist()
+        return event_array(Event(1_700_000_000_000_000_000 + i * 10**6, index=i, code=i % 3) for i in at)
