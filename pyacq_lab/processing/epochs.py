@@ -78,8 +78,10 @@ class EpochAccumulator(Transform):
     Epochs come in the order in which their events came, as soon as their last sample has, and are numbered
     by it: number ``k`` is that of the event ``k`` that counts. Where it is left out, its number is told as a
     gap of the output: because samples are missing (a gap, or the beginning or end of the signal), or because
-    the event came more than ``history`` after its epoch. Which of the inputs is ahead does not matter. A new
-    epoch of `in` begins one of the output; by their times, events of one do not cut the other.
+    the event came more than ``history`` after its epoch. Behind a producer that waits for its readers, such
+    as a replay as fast as it goes, the signal may be as far ahead as ring buffers are long: twice its own is
+    kept, besides. Which of the inputs is ahead does not matter. A new epoch of `in` begins one of the output;
+    by their times, events of one do not cut the other.
 
     NaN in the signal are values like others.
 
@@ -115,6 +117,8 @@ class EpochAccumulator(Transform):
         self._n_before = round(settings.before * spec.sample_rate)
         self._n = max(1, self._n_before + round(settings.after * spec.sample_rate))
         self._n_kept = self._n + round(settings.history * spec.sample_rate)
+        if spec.waits:
+            self._n_kept += 2 * spec.ring_size
         self._spec = spec
         dtype = np.dtype([*event_dtype().descr, ("data", "<f8", (self._n, spec.n_channels))])
         self._made = StreamSpec.of(

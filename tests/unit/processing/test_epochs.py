@@ -196,3 +196,11 @@ def test_an_epoch_that_lies_wholly_after_its_event():
     made.process(samples(0, 300), "in")
     assert out.np_dtype["data"].shape == (30, 2)
     assert spans(made.process(events(50), "events")) == [(0, 50, 150.0, 179.0)]
+
+
+def test_behind_a_producer_that_waits_the_signal_may_be_far_ahead():
+    spec = SPEC.replace(waits=True, buffer_size=1000)
+    made, _ = make(spec, history=0.0)
+    for start in range(0, 3000, 100):
+        made.process(samples(start, start + 100), "in")
+    assert spans(made.process(events(995), "events")) == [(0, 995, 985.0, 1014.0)]
