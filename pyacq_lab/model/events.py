@@ -2,6 +2,12 @@
 
 An event stream has ``streamtype="event"`` and one structured sample per event, in order. The index of a
 sample counts events; where the event belongs in the signal that it marks is said by its own fields.
+
+``index`` is that of a sample of the stream in which the event was found, and ``time_ns`` the time of that
+sample, as that stream had it. Where it had been filtered, both are late by the filter's delay, as every
+sample of that stream is; ``group_delay`` of the event stream's spec says by how much. The sample as it was
+acquired is thus ``index - group_delay * sample_rate``: `index_in` works it out, for any stream that comes
+from the same source.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.errors import ConfigurationError, StreamMismatch
 from pyacq_lab.model.stream import StreamSpec
 
 LABEL_NBYTES = 64
@@ -111,6 +117,43 @@ def events_in(data: npt.NDArray[Any]) -> list[Event]:
         raise ConfigurationError(f"samples of dtype {data.dtype} are no events: wanted {event_dtype()}")
     rows: list[Any] = data.tolist()
     return [Event(*row[:5], label=row[5].decode()) for row in rows]
+
+
+def require_events(spec: StreamSpec, who: str) -> StreamSpec:
+    """Give the spec back if it is one of events. Raises StreamMismatch where it is not."""
+    if spec.streamtype != "event" or spec.shape != (-1,) or spec.np_dtype.names != event_dtype().names:
+        raise StreamMismatch(
+            f"{who} takes events, shape (-1,), of {event_dtype()}, as triggers give them; "
+            f"came: {spec.streamtype} of {spec.np_dtype}, shape {spec.shape}"
+        )
+    return spec
+
+
+def index_in(
+    events: npt.NDArray[Any], spec: StreamSpec, target: StreamSpec | None = None
+) -> npt.NDArray[np.int64]:
+    """Indices of the samples of a stream that are of the moments of events.
+
+    Parameters
+    ----------
+    events : ndarray of `event_dtype`, shape (n_events,)
+        Events that mark samples.
+    spec : StreamSpec
+        Of the stream of events.
+    target : StreamSpec, optional
+        Of a stream that comes from the same source, at any rate and with any group delay. None: the samples
+        as they were acquired.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_events,)
+        The nearest samples.
+    """
+    rate, delay = (spec.sample_rate, 0.0) if target is None else (target.sample_rate, target.group_delay)
+    shift = (delay - spec.group_delay) * rate
+    if rate == spec.sample_rate:
+        return events["index"] + round(shift)  # exact, however long it has been running
+    return np.rint(events["index"] * (rate / spec.sample_rate) + shift).astype(np.int64)
 
 
 def _fitting(label: str, nbytes: int) -> bytes:

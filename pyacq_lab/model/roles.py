@@ -112,8 +112,9 @@ class Source(Component):
 class Transform(Component):
     """Processing: chunks in, chunks out.
 
-    Indices of all outputs are counted from where the first input's are: a new epoch of that input begins
-    one of each output.
+    A new epoch of the first input begins one of each output. Outputs of its sample rate share its indices.
+    At another rate sample 0 is of the same moment, so that sample ``k`` belongs to time ``k / sample_rate``
+    there, too; and events are counted: their first is number 0 (`pyacq_lab.model.events`).
 
     Attributes
     ----------

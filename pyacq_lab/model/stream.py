@@ -195,6 +195,10 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         most = DEFAULT_NBYTES // self.sample_nbytes
         return max(16, math.ceil(min(most, DEFAULT_SECONDS * self.sample_rate)))
 
+    def shares_indices(self, other: StreamSpec) -> bool:
+        """Whether sample ``k`` of both is of the same moment; not at another rate, and not for events."""
+        return self.sample_rate == other.sample_rate and "event" not in (self.streamtype, other.streamtype)
+
     def to_physical(self, data: npt.NDArray[Any], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
         """Samples in the stream's `units`: ``raw * scale + offset``, a copy.
 

@@ -40,6 +40,18 @@ BUILT_IN = {
     "ChannelSplitter": "pyacq_lab.processing.splitter",
     "ChunkResizer": "pyacq_lab.processing.resizer",
     "StreamAligner": "pyacq_lab.processing.aligner",
+    "AnalogTrigger": "pyacq_lab.processing.analog_trigger",
+    "ChannelSelect": "pyacq_lab.processing.channel_select",
+    "DigitalTrigger": "pyacq_lab.processing.digital_trigger",
+    "Envelope": "pyacq_lab.processing.envelope",
+    "FirFilter": "pyacq_lab.processing.fir",
+    "Reference": "pyacq_lab.processing.reference",
+    "Rescale": "pyacq_lab.processing.rescale",
+    "OverlapFiltfilt": "pyacq_lab.processing.filtfilt",
+    "Resample": "pyacq_lab.processing.resample",
+    "Spectrum": "pyacq_lab.processing.spectrum",
+    "TimeFrequency": "pyacq_lab.processing.timefrequency",
+    "EpochAccumulator": "pyacq_lab.processing.epochs",
     "Recorder": "pyacq_lab.recording.recorder",
 }
 """Module of each node type that comes with the package; imported when it is first used."""

@@ -27,7 +27,8 @@ class TransformNode(ReadingNode[Transform]):
         self._make_outputs(list(component_type.outputs))
         self._reasons: dict[str, str] = {}  # for each output: why what it does not get is lost
         self._has_begun = False
-        self._rate = 0.0  # of the first input
+        self._unlike: set[str] = set()  # outputs that do not share the first input's indices
+        self._waiting: set[str] = set()  # those of them whose epoch begins with their next samples
 
     def _configured(self, component: Transform) -> None:
         inputs = self._port_names(component.input_names(), "input")
@@ -51,7 +52,8 @@ class TransformNode(ReadingNode[Transform]):
                 f"{self.component_type.__name__}.describe gave outputs {sorted(described)}, "
                 f"but with these settings it has {sorted(self.outputs)}"
             )
-        self._rate = specs[next(iter(self.inputs))].sample_rate
+        first = specs[next(iter(self.inputs))]
+        self._unlike = {name for name, spec in described.items() if not first.shares_indices(spec)}
         for name, spec in described.items():
             # What waits for its readers at the top does so all the way down.
             self._describe_output(name, spec.replace(waits=any(s.waits for s in specs.values())))
@@ -86,12 +88,14 @@ class TransformNode(ReadingNode[Transform]):
     def _begin(self, first: int) -> None:
         self._has_begun = True
         self._reasons.clear()
-        for output in self.outputs.values():
-            output.begin(first)
+        self._waiting = set(self._unlike)
+        for name, output in self.outputs.items():
+            if name not in self._unlike:
+                output.begin(first)
 
     def _for_those_in_step(self, gap: Gap) -> Mapping[str, Gap]:
         """Give a gap of the first input to the outputs whose samples have the same indices."""
-        return {name: gap for name in self.outputs if self._described[name].sample_rate == self._rate}
+        return {name: gap for name in self.outputs if name not in self._unlike}
 
     def _emit(self, made: Made, place: Chunk | None = None) -> None:
         """Write what the transform gave; a bare array takes ``place``."""
@@ -137,6 +141,9 @@ class TransformNode(ReadingNode[Transform]):
         if isinstance(item, Gap):
             self._reasons[name] = item.reason
         chunk = item if isinstance(item, Chunk) else nothing_after(item, self._described[name])
+        if name in self._waiting:
+            self._waiting.remove(name)
+            output.begin(chunk.start)
         lost = chunk.start - output.next_index
         if lost < 0:
             raise StreamMismatch(

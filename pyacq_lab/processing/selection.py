@@ -5,15 +5,33 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pyacq_lab.errors import ConfigurationError
+from pydantic import Field, StrictInt, StrictStr
+
+from pyacq_lab.errors import ConfigurationError, StreamMismatch
 from pyacq_lab.model.stream import StreamSpec
 
 _SLICE = re.compile(r"\s*(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?")
 
+Selection = Annotated[tuple[StrictInt | StrictStr, ...], Field(min_length=1)]
+"""In settings: channels as `find_channels` takes them."""
+
+Columns = slice | list[int]
+"""What picks channels out of an array; numpy takes a slice without a copy."""
+
 PER_CHANNEL = ("scale", "offset")
 """Fields of a spec that hold one value for all channels, or one for each."""
+
+
+def require_columns(spec: StreamSpec, who: str) -> StreamSpec:
+    """Give the spec back if it is one of signals in channels. Raises StreamMismatch where it is not."""
+    if len(spec.shape) != 2 or spec.streamtype not in ("analogsignal", "digitalsignal"):
+        raise StreamMismatch(
+            f"{who} takes an analogsignal or digitalsignal, shape (-1, n_channels); "
+            f"came: {spec.streamtype}, shape {spec.shape}"
+        )
+    return spec
 
 
 def find_channels(spec: StreamSpec, wanted: Sequence[int | str], where: str) -> list[int]:
@@ -58,6 +76,15 @@ def select_channels(spec: StreamSpec, indices: Sequence[int]) -> StreamSpec:
     }
     names = tuple(spec.names[i] for i in indices)
     return spec.replace(shape=(-1, len(indices)), channel_names=names, **changes)
+
+
+def as_columns(indices: list[int]) -> Columns:
+    """The same columns as a slice, where that can say it."""
+    step = indices[1] - indices[0] if len(indices) > 1 else 1
+    stop = indices[-1] + (1 if step > 0 else -1)
+    if step == 0 or indices != list(range(indices[0], stop, step)):
+        return indices
+    return slice(indices[0], None if stop < 0 else stop, step)
 
 
 def _indices(spec: StreamSpec, item: int | str, where: str) -> Sequence[int]:

@@ -14,7 +14,7 @@ from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.checks import require_signal
+from pyacq_lab.processing.checks import offset_times, require_signal
 from pyacq_lab.processing.sos_design import SosFilterSettings, dc_gain, design, group_delay
 
 logger = logging.getLogger(__name__)
@@ -83,11 +83,7 @@ class SosFilter(Transform):
     @staticmethod
     def _described(spec: StreamSpec, settings: SosFilterSettings, sos: Floats) -> StreamSpec:
         delay = spec.group_delay + group_delay(settings, sos, spec.sample_rate)
-        # The filter is linear: the scale goes through as it is, the offset with the gain of a constant.
-        gain = dc_gain(sos)
-        offset = (
-            tuple(o * gain for o in spec.offset) if isinstance(spec.offset, tuple) else spec.offset * gain
-        )
+        offset = offset_times(spec, dc_gain(sos))
         return spec.replace(dtype="<f8", offset=offset, group_delay=delay)
 
     def _take_sections(self, sos: Floats) -> None:

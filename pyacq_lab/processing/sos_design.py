@@ -11,6 +11,7 @@ from scipy import signal
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.settings import Settings, setting
+from pyacq_lab.processing.checks import require_corners
 
 Sections = npt.NDArray[np.float64]
 """Second-order sections, shape (n_sections, 6), as `scipy.signal.sosfilt` takes them."""
@@ -77,13 +78,7 @@ def design(settings: SosFilterSettings, sample_rate: float) -> Sections:
     ConfigurationError
         A corner lies at or above half the sample rate, or the coefficients given are not a stable filter.
     """
-    corners = [f for f in (settings.low, settings.high, settings.center) if f is not None]
-    for corner in corners:
-        if corner >= sample_rate / 2:
-            raise ConfigurationError(
-                f"corner {corner} Hz at a sample rate of {sample_rate} Hz: "
-                f"wanted less than {sample_rate / 2} Hz"
-            )
+    corners = require_corners((settings.low, settings.high, settings.center), sample_rate)
     if settings.sos is not None:
         return _checked(np.array(settings.sos, dtype=np.float64))
     if settings.center is not None:

@@ -23,4 +23,9 @@ def part_of(chunk: Chunk, first: int, stop: int, sample_rate: float) -> Chunk:
 
 def nothing_after(gap: Gap, spec: StreamSpec) -> Chunk:
     """Chunk without samples that tells readers of a gap now, and not only when samples come again."""
-    return Chunk(gap.stop, np.empty((0, *spec.sample_shape), spec.np_dtype), epoch=gap.epoch)
+    return empty_at(gap.stop, spec, gap.epoch)
+
+
+def empty_at(index: int, spec: StreamSpec, epoch: int) -> Chunk:
+    """Chunk without samples that tells readers that nothing comes any more before an index."""
+    return Chunk(index, np.empty((0, *spec.sample_shape), spec.np_dtype), epoch=epoch)

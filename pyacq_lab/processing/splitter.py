@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from pydantic import Field, StrictInt, StrictStr
-
-from pyacq_lab.errors import StreamMismatch
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.selection import find_channels, select_channels
-
-Selection = Annotated[tuple[StrictInt | StrictStr, ...], Field(min_length=1)]
+from pyacq_lab.processing.selection import (
+    Columns,
+    Selection,
+    as_columns,
+    find_channels,
+    require_columns,
+    select_channels,
+)
 
 
 class ChannelSplitterSettings(Settings):
@@ -41,7 +42,7 @@ class ChannelSplitter(Transform):
 
     def __init__(self, settings: ChannelSplitterSettings) -> None:
         super().__init__(settings)
-        self._columns: dict[str, slice | list[int]] = {}
+        self._columns: dict[str, Columns] = {}
 
     def output_names(self) -> tuple[str, ...]:
         """Names that the settings give."""
@@ -49,28 +50,14 @@ class ChannelSplitter(Transform):
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Find the channels."""
-        spec = inputs["in"]
-        if len(spec.shape) != 2 or spec.streamtype not in ("analogsignal", "digitalsignal"):
-            raise StreamMismatch(
-                "ChannelSplitter takes an analogsignal or digitalsignal, shape (-1, n_channels); "
-                f"came: {spec.streamtype}, shape {spec.shape}"
-            )
+        spec = require_columns(inputs["in"], "ChannelSplitter")
         found = {
             name: find_channels(spec, wanted, f"output {name!r}")
             for name, wanted in self.settings.outputs.items()
         }
-        self._columns = {name: _as_slice(indices) for name, indices in found.items()}
+        self._columns = {name: as_columns(indices) for name, indices in found.items()}
         return {name: select_channels(spec, indices) for name, indices in found.items()}
 
     def process(self, chunk: Chunk, name: str) -> Mapping[str, Chunk]:
         """Give each output its columns; views where they lie evenly."""
         return {output: chunk.with_data(chunk.data[:, at]) for output, at in self._columns.items()}
-
-
-def _as_slice(indices: list[int]) -> slice | list[int]:
-    """The same columns as a slice, which numpy takes without a copy, where that can say it."""
-    step = indices[1] - indices[0] if len(indices) > 1 else 1
-    stop = indices[-1] + (1 if step > 0 else -1)
-    if indices != list(range(indices[0], stop, step)):
-        return indices
-    return slice(indices[0], None if stop < 0 else stop, step)

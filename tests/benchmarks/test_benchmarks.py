@@ -63,3 +63,18 @@ def test_a_small_form_of_the_stream_benchmark_runs() -> None:
     assert min(result["GB/s"].values()) > 0
     assert "pyzmq, tcp encrypted" in result["latency, ms"]
     assert all(name in page for name, _, _ in rows)
+
+
+SMALL_NODES = """
+import json
+from tests.benchmarks import nodes
+result = nodes.measure(rounds=1, seconds=0.2, chain=1)
+print(json.dumps([result, nodes.ratios(result), nodes.page(result)]))
+"""
+
+
+def test_a_small_form_of_the_node_benchmark_runs(jupyter_home) -> None:
+    result, rows, page = run(SMALL_NODES)
+    assert min(result["real-time factor"].values()) > 0
+    assert result["chain"] > 0
+    assert all(name in page for name, _, _ in rows)
