@@ -147,10 +147,14 @@ class SourceContract:
 
     def _first(self, source: Source, name: str) -> bool:
         """Read until a sample of an output comes; False where none does."""
+        until = source.clock.now_ns() + round(self.seconds * NS_PER_S)
         limit = time.monotonic() + self.seconds + 10.0
-        while time.monotonic() < limit:
+        while source.clock.now_ns() < until and time.monotonic() < limit:
             before = source.clock.now_ns()
-            reading = self._read(source, self.timeout).get(name)
+            try:
+                reading = self._read(source, self.timeout).get(name)
+            except EndOfStream:
+                return False
             if reading is not None and len(reading.data):
                 return True
             if isinstance(source.clock, ManualClock) and source.clock.now_ns() == before:

@@ -67,6 +67,7 @@ class TestBrainVisionRDA(Instrument):
 
 class TestLSLInlet(Instrument):
     seconds = 0.2
+    n_restarts = 10
     is_paced = False
 
     @pytest.fixture(autouse=True)
