@@ -1,7 +1,7 @@
 """Measure how many times faster than the signal nodes are: ``python -m tests.benchmarks.nodes``.
 
-Writes docs/benchmarks/results/nodes.json and, from it, docs/benchmarks/nodes.md. The filter and bare scipy take
-turns on the same chunks, so that whatever else the machine does strikes them alike: trust the ratio.
+Writes docs/benchmarks/results/nodes.json and, from it, docs/benchmarks/nodes.md. The filter and bare scipy
+take turns on the same chunks, so that whatever else the machine does strikes them alike: trust the ratio.
 """
 
 from __future__ import annotations
