@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
@@ -16,7 +16,6 @@ from pyacq_lab.processing.selection import (
     require_columns,
     select_channels,
 )
-from pyacq_lab.processing.spans import nothing_after
 
 
 class ChannelSelectSettings(Settings):
@@ -54,19 +53,14 @@ class ChannelSelect(Transform):
     def __init__(self, settings: ChannelSelectSettings) -> None:
         super().__init__(settings)
         self._columns: Columns = slice(None)
-        self._made = StreamSpec()
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Find the channels."""
         spec = require_columns(inputs["in"], "ChannelSelect")
         found = find_channels(spec, self.settings.channels, "channels")
-        self._columns, self._made = as_columns(found), select_channels(spec, found)
-        return {"out": self._made}
+        self._columns = as_columns(found)
+        return {"out": select_channels(spec, found)}
 
     def process(self, chunk: Chunk, name: str) -> Chunk:
         """Give the columns; a view where they lie evenly."""
         return chunk.with_data(chunk.data[:, self._columns])
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Tell of the gap."""
-        return nothing_after(gap, self._made)

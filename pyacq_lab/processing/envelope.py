@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import physical_spec, require_signal
 from pyacq_lab.processing.fir import Floats, Taps
 from pyacq_lab.processing.mean import MovingMean, MovingMeanSettings
-from pyacq_lab.processing.spans import nothing_after
 
 
 class EnvelopeSettings(Settings):
@@ -65,19 +64,19 @@ class Envelope(Transform):
 
     def __init__(self, settings: EnvelopeSettings) -> None:
         super().__init__(settings)
-        self._spec = self._made = StreamSpec()
+        self._spec = StreamSpec()
         self._mean = MovingMean(MovingMeanSettings.checked(window=settings.window))
         self._taps = Taps([1.0], 1)
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Size the window for the input's sample rate."""
         self._spec = spec = require_signal(inputs["in"], "Envelope")
-        self._made = self._mean.describe({"in": physical_spec(spec)})["out"]
+        made = self._mean.describe({"in": physical_spec(spec)})["out"]
         if self.settings.kind == "hilbert":
             half = max(1, round((self.settings.window * spec.sample_rate - 1) / 2))
             self._taps = Taps(hilbert_taps(half), spec.n_channels)
-            self._made = physical_spec(spec, group_delay=spec.group_delay + half / spec.sample_rate)
-        return {"out": self._made}
+            made = physical_spec(spec, group_delay=spec.group_delay + half / spec.sample_rate)
+        return {"out": made}
 
     def reset(self) -> None:
         """Begin with an empty window."""
@@ -95,11 +94,6 @@ class Envelope(Transform):
             if self.settings.kind == "rectified":
                 return self._mean.process(chunk.with_data(np.abs(data, out=data)), name)
             return np.sqrt(self._mean.process(chunk.with_data(np.square(data, out=data)), name))
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Start afresh, and tell of the gap."""
-        self.reset()
-        return nothing_after(gap, self._made)
 
 
 def hilbert_taps(half: int) -> Floats:

@@ -148,6 +148,7 @@ class EpochAccumulator(Transform):
         if name == "events":
             self._queue.extend(self._chosen(chunk.data))
         else:
+            self._begin_if_over()
             self._signal.add(chunk, self._spec.sample_rate)
             self._note(chunk)
         return self._give()
@@ -156,20 +157,20 @@ class EpochAccumulator(Transform):
         """Give up epochs that reach into a gap of the signal; count events that were lost."""
         if name == "events":
             self._queue.append(len(gap))
-        elif self._anchor is not None:
+        else:
+            self._begin_if_over()
             self._skip_signal(gap)
         return self._give()
 
     def finish(self, name: str) -> Sequence[Chunk]:
-        """At the end of the signal, give up what is not complete; events of the next epoch stay."""
+        """At the end of the signal, give up what is not complete; events may still come for what is there."""
         if name == "events":
-            if self._anchor is None:
-                self._queue.clear()  # an epoch of both is over
+            if self._is_over:  # an epoch of both is
+                self._queue.clear()
+                self._begin_if_over()
             return []
-        made = self._give(is_over=True)
-        self._count = 0
-        self._forget_signal()
-        return made
+        self._is_over = True
+        return self._give()
 
     # --- signal
 
@@ -178,6 +179,13 @@ class EpochAccumulator(Transform):
         self._holes: list[tuple[int, int]] = []
         self._anchor: Chunk | None = None  # the last chunk, without samples
         self._stop = 0
+        self._is_over = False
+
+    def _begin_if_over(self) -> None:
+        """Forget a signal that has ended, and count anew."""
+        if self._is_over:
+            self._count = 0
+            self._forget_signal()
 
     def _note(self, chunk: Chunk) -> None:
         self._anchor, self._stop = chunk.with_data(chunk.data[:0]), chunk.stop
@@ -220,14 +228,14 @@ class EpochAccumulator(Transform):
             for event, index in zip(events, at, strict=True)
         ]
 
-    def _give(self, is_over: bool = False) -> list[Chunk]:
+    def _give(self) -> list[Chunk]:
         made: list[Chunk] = []
         told = self._count
         while self._queue:
             first = self._queue[0]
             if isinstance(first, int):
                 self._count += first
-            elif self._is_due(first, is_over):
+            elif self._is_due(first):
                 epoch = self._cut(first)
                 if epoch is not None:
                     made.append(epoch)
@@ -240,14 +248,14 @@ class EpochAccumulator(Transform):
             made.append(empty_at(self._count, self._made, self._anchor.epoch))
         return made
 
-    def _is_due(self, waiting: _Waiting, is_over: bool) -> bool:
+    def _is_due(self, waiting: _Waiting) -> bool:
         """Whether all is known of its epoch that ever will be."""
         if self._anchor is None:
             return False
         ahead = waiting.time_ns - self._time_of(waiting.index)
         if ahead > SAME_MOMENT:  # of an epoch that is yet to begin, unless its time is over
-            return not is_over and waiting.time_ns < self._time_of(self._stop) - SAME_MOMENT
-        return is_over or ahead < -SAME_MOMENT or self._stop >= waiting.index - self._n_before + self._n
+            return not self._is_over and waiting.time_ns < self._time_of(self._stop) - SAME_MOMENT
+        return self._is_over or ahead < -SAME_MOMENT or self._stop >= waiting.index - self._n_before + self._n
 
     def _fits(self, waiting: _Waiting) -> bool:
         """Whether an event is of this epoch of the signal, by its time."""

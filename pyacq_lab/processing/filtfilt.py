@@ -10,7 +10,7 @@ from scipy import signal
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.roles import Transform
+from pyacq_lab.model.roles import Placed, Transform
 from pyacq_lab.model.settings import setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import offset_times, require_signal
@@ -18,7 +18,6 @@ from pyacq_lab.processing.holding import Holder
 from pyacq_lab.processing.pending import Pending
 from pyacq_lab.processing.sos import SosFilter
 from pyacq_lab.processing.sos_design import Sections, SosFilterSettings, dc_gain, design
-from pyacq_lab.processing.spans import nothing_after
 
 Floats = npt.NDArray[np.float64]
 
@@ -153,9 +152,9 @@ class OverlapFiltfilt(Transform):
             made.append(self._next(self._block, self._block + self.overlap_samples))
         return made
 
-    def gap(self, gap: Gap, name: str) -> Sequence[Chunk]:
+    def gap(self, gap: Gap, name: str) -> Sequence[Placed]:
         """Give what was held back, and tell of the gap."""
-        return [*self.finish(name), nothing_after(gap, self._made)]
+        return [*self.finish(name), gap]
 
     def finish(self, name: str) -> Sequence[Chunk]:
         """Give what was held back: the way back over all of it begins at the last sample."""

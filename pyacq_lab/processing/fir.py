@@ -11,12 +11,11 @@ from pydantic import FiniteFloat, model_validator
 from scipy import ndimage, signal
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import offset_times, require_corners, require_signal
-from pyacq_lab.processing.spans import nothing_after
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,7 +157,6 @@ class FirFilter(Transform):
 
     def __init__(self, settings: FirFilterSettings) -> None:
         super().__init__(settings)
-        self._made = StreamSpec()
         self._taps = Taps([1.0], 1)
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
@@ -170,8 +168,7 @@ class FirFilter(Transform):
         self._taps = Taps(taps, spec.n_channels)
         delay = spec.group_delay + delay_of(taps) / spec.sample_rate
         offset = offset_times(spec, float(taps.sum()))
-        self._made = spec.replace(dtype="<f8", offset=offset, group_delay=delay)
-        return {"out": self._made}
+        return {"out": spec.replace(dtype="<f8", offset=offset, group_delay=delay)}
 
     def reset(self) -> None:
         """Start afresh."""
@@ -180,8 +177,3 @@ class FirFilter(Transform):
     def process(self, chunk: Chunk, name: str) -> npt.NDArray[Any]:
         """Filter one chunk, shape (n_samples, n_channels)."""
         return self._taps.run(np.asarray(chunk.data, dtype=np.float64))[0]
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Start afresh, and tell of the gap."""
-        self.reset()
-        return nothing_after(gap, self._made)

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import StrictInt, StrictStr, model_validator
 
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import physical_spec, require_signal
 from pyacq_lab.processing.selection import Columns, Selection, as_columns, find_channels
-from pyacq_lab.processing.spans import nothing_after
 
 Channel = StrictInt | StrictStr
 
@@ -76,7 +75,7 @@ class Reference(Transform):
 
     def __init__(self, settings: ReferenceSettings) -> None:
         super().__init__(settings)
-        self._spec = self._made = StreamSpec()
+        self._spec = StreamSpec()
         self._plus: Columns = slice(None)
         self._minus: Columns = slice(None)
 
@@ -95,8 +94,7 @@ class Reference(Transform):
             out = find_channels(spec, settings.exclude, "exclude")
             minus = [c for c in minus if c not in out] or find_channels(spec, (), "all but `exclude`")
         self._minus = as_columns(minus)
-        self._made = physical_spec(spec, shape=(-1, len(names)), channel_names=names)
-        return {"out": self._made}
+        return {"out": physical_spec(spec, shape=(-1, len(names)), channel_names=names)}
 
     def process(self, chunk: Chunk, name: str) -> npt.NDArray[Any]:
         """Reference one chunk."""
@@ -107,7 +105,3 @@ class Reference(Transform):
             # In rows that lie in memory as one, whatever the chunk: the order of the sum is always the same.
             data -= np.ascontiguousarray(data[:, self._minus]).mean(axis=1, keepdims=True)
         return data
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Tell of the gap."""
-        return nothing_after(gap, self._made)

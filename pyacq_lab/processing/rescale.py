@@ -10,12 +10,11 @@ import numpy.typing as npt
 from pydantic import FiniteFloat
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import physical_spec, require_signal
-from pyacq_lab.processing.spans import nothing_after
 
 PerChannel = FiniteFloat | tuple[FiniteFloat, ...]
 
@@ -58,7 +57,7 @@ class Rescale(Transform):
 
     def __init__(self, settings: RescaleSettings) -> None:
         super().__init__(settings)
-        self._spec = self._made = StreamSpec()
+        self._spec = StreamSpec()
         self._gain = self._offset = np.zeros(1)
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
@@ -66,8 +65,7 @@ class Rescale(Transform):
         self._spec = require_signal(inputs["in"], "Rescale")
         self._take(self.settings)
         units = self._spec.units if self.settings.units is None else self.settings.units
-        self._made = physical_spec(self._spec, units=units)
-        return {"out": self._made}
+        return {"out": physical_spec(self._spec, units=units)}
 
     def change(self, settings: RescaleSettings) -> None:
         """Take other numbers from the next sample on."""
@@ -81,10 +79,6 @@ class Rescale(Transform):
             data *= self._gain
             data += self._offset
         return data
-
-    def gap(self, gap: Gap, name: str) -> Chunk:
-        """Tell of the gap."""
-        return nothing_after(gap, self._made)
 
     def _take(self, settings: RescaleSettings) -> None:
         for name in ("gain", "offset"):

@@ -138,7 +138,7 @@ class Spectrum(Transform):
     def gap(self, gap: Gap, name: str) -> Chunk:
         """Start afresh, and tell which spectra do not come."""
         self.reset()
-        return empty_at(self._first_after(gap.stop), self._made, gap.epoch)
+        return empty_at(-(-gap.stop // self._hop), self._made, gap.epoch)
 
     def _first_after(self, start: int) -> int:
         """Number of the first spectrum that needs nothing before a sample."""

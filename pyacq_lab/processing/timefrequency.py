@@ -134,7 +134,7 @@ class TimeFrequency(Transform):
 
     def gap(self, gap: Gap, name: str) -> Sequence[Chunk]:
         """Give what was held back, and tell which results do not come."""
-        return [*self.finish(name), empty_at(self._first_after(gap.stop), self._made, gap.epoch)]
+        return [*self.finish(name), empty_at(-(-gap.stop // self._hop), self._made, gap.epoch)]
 
     def finish(self, name: str) -> Sequence[Chunk]:
         """Give what was held back, up to where the longest wavelet ends with the signal."""

@@ -97,10 +97,8 @@ class TransformContract:
         outputs = transform.describe(inputs)
         transform.reset()
         self._names = transform.output_names()
-        rate = inputs[transform.input_names()[0]].sample_rate
-        self._in_step = [
-            name for name in self._names if name in outputs and outputs[name].sample_rate == rate
-        ]
+        first = inputs[transform.input_names()[0]]
+        self._in_step = [n for n in self._names if n in outputs and first.shares_indices(outputs[n])]
         self._told: dict[str, int] = {}  # how far each output is accounted for
         return transform, outputs
 

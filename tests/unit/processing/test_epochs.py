@@ -204,3 +204,16 @@ def test_behind_a_producer_that_waits_the_signal_may_be_far_ahead():
     for start in range(0, 3000, 100):
         made.process(samples(start, start + 100), "in")
     assert spans(made.process(events(995), "events")) == [(0, 995, 985.0, 1014.0)]
+
+
+def test_events_may_come_after_the_end_of_the_signal():
+    """A trigger behind a filter is later than the signal's end, which is told at once."""
+    made, _ = make()
+    made.process(samples(0, 200), "in")
+    assert list(made.finish("in")) == []
+    assert spans(made.process(events(100), "events")) == [(0, 100, 90.0, 119.0)]
+    (told,) = made.process(events(190, first=1), "events")
+    assert (told.start, len(told)) == (2, 0)
+    assert list(made.finish("events")) == []
+    made.process(events(100, first=0), "events")
+    assert spans(made.process(samples(0, 200), "in")) == [(0, 100, 90.0, 119.0)]

@@ -107,8 +107,6 @@ def test_rescale_changes_while_it_runs_or_not_at_all(described):
 @pytest.mark.parametrize(
     ("kind", "settings"), [(ChannelSelect, {"channels": [0]}), (Reference, {}), (Rescale, {})]
 )
-def test_a_gap_is_told(described, kind, settings):
-    made, out = described(kind, SPEC, **settings)
-    told = made.gap(Gap(5, 9, 3), "in")
-    assert (told.start, len(told), told.epoch) == (9, 0, 3)
-    assert told.data.shape[1:] == out.sample_shape
+def test_a_gap_stays_one(described, kind, settings):
+    gap = Gap(5, 9, 3, "overrun")
+    assert described(kind, SPEC, **settings)[0].gap(gap, "in") is gap

@@ -108,17 +108,17 @@ def test_nan_spoils_the_spectra_of_its_channel_that_contain_it(described, throug
 
 
 @pytest.mark.parametrize(
-    ("kind", "how", "next_one"),
-    [(Spectrum, {}, 60), (TimeFrequency, {"frequencies": [10.0]}, 556)],
+    ("kind", "how", "told", "next_one"),
+    [(Spectrum, {}, 50, 60), (TimeFrequency, {"frequencies": [10.0]}, 500, 556)],
     ids=["spectrum", "wavelets"],
 )
-def test_no_result_reaches_over_a_gap(described, kind, how, next_one):
+def test_no_result_reaches_over_a_gap(described, kind, how, told, next_one):
     made, out = described(kind, SPEC, **how)
     data = noise(2000)
     before = as_chunks(made.process(Chunk(0, data, BEGIN_NS), "in")) + as_chunks(
         made.gap(Gap(2000, 5000), "in")
     )
-    assert (before[-1].start, len(before[-1])) == (next_one, 0)
+    assert (before[-1].start, len(before[-1])) == (told, 0)
     later = BEGIN_NS + 5 * 10**9
     after = as_chunks(made.process(Chunk(5000, data, later), "in")) + as_chunks(made.finish("in"))
     assert after[0].start == next_one
