@@ -42,7 +42,6 @@ from pyacq_lab.wire.streaming import (
     decode_from_producer,
     decode_samples,
     encode,
-    window,
 )
 
 _MORE = 8  # messages that are received at once, where so many are there
@@ -409,7 +408,9 @@ class Subscription:
             # Another producer has its place. What this one has written is still to be had.
             self._ring.collect(self.inbox)
         self.inbox.accept(opened)
-        self._report_every = max(1, window(opened.spec.ring_size, self._policy) // 4)
+        # Each word wakes the producer, which costs as much as to send a hundred kilobytes: one that waits for
+        # its readers hears of a quarter of what may be under way at a time; a device has time to hear more.
+        self._report_every = max(1, opened.spec.ring_size // (8 if opened.spec.waits else 32))
         if self._policy != "lossless":
             # Half of what may be under way to this reader, so that the producer always has leave to go on.
             self._most = 0 if self._policy == "latest" else opened.spec.ring_size // 16

@@ -84,11 +84,7 @@ class RingAddress(msgspec.Struct, frozen=True, array_like=True):
 
 
 def window(ring_size: int, policy: Policy) -> int:
-    """Most samples that a producer lets be on their way to a reader that is sent them.
-
-    The reader says how far it has come whenever it has taken a quarter of that: each word wakes the other
-    side, which costs as much as to send a hundred kilobytes.
-    """
+    """Most samples that a producer lets be on their way to a reader that is sent them."""
     return max(1, ring_size // (2 if policy == "lossless" else 8))
 
 
