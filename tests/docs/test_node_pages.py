@@ -98,7 +98,7 @@ class Outer(Settings):
     kind: Literal["a", "b"] = setting("a", description="which | one")
     corner: float | None = setting(None, gt=0, le=1e6, unit="Hz", live=True, description="where")
     pairs: tuple[tuple[int, float], ...] = setting((), description="pairs")
-    names: list[str] = setting(min_length=1, description="each")
+    names: list[str | int] = setting(min_length=1, description="each")
     inner: tuple[Inner, ...] = setting((), description="more")
 
 
@@ -109,7 +109,7 @@ def test_settings_become_tables():
         "| `kind` | `'a'` or `'b'` | `'a'` |  |  |  | which \\| one |",
         "| `corner` | float or None | `None` | Hz | > 0, ≤ 1000000 | yes | where |",
         "| `pairs` | list of (int, float) | `()` |  |  |  | pairs |",
-        "| `names` | list of str | must be given |  | length ≥ 1 |  | each |",
+        "| `names` | list of (str or int) | must be given |  | length ≥ 1 |  | each |",
         "| `inner` | list of `Inner` | `()` |  |  |  | more |",
     ]
     assert inner.splitlines() == [

@@ -69,10 +69,15 @@ def kind(schema: Schema) -> str:
     if "prefixItems" in schema:
         return f"({', '.join(map(kind, schema['prefixItems']))})"
     if name == "array":
-        return f"list of {kind(schema['items'])}" if schema.get("items") else "array"
+        return f"list of {_one(schema['items'])}" if schema.get("items") else "array"
     if name == "dict" and isinstance(schema.get("additionalProperties"), Mapping):
-        return f"dict of {kind(schema['additionalProperties'])}"
+        return f"dict of {_one(schema['additionalProperties'])}"
     return name
+
+
+def _one(schema: Schema) -> str:
+    words = kind(schema)
+    return f"({words})" if " or " in words and not words.startswith("(") else words
 
 
 def _limits(schema: Schema) -> Iterator[str]:
