@@ -13,6 +13,7 @@ from typing import Any
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.model.roles import Component, Sink, Source, Transform
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.node.group import role_of
 from pyacq_lab.node.registry import BUILT_IN
 from pyacq_lab.remote.describe import methods_of
 from tests.docs.nodes.cases import CASES, SIGNAL, Case
@@ -76,11 +77,6 @@ def component_of(name: str) -> type[Any]:
     return getattr(import_module(BUILT_IN[name]), name)
 
 
-def role_of(component: type[Component]) -> str:
-    """Role of a class."""
-    return next(role for role, base in ROLES.items() if issubclass(component, base))
-
-
 def example_of(name: str) -> str:
     """Example of a node type: what its docstring says, and the rest as a block that is run."""
     file = EXAMPLES / f"{name}.py"
@@ -103,9 +99,11 @@ def _facts(name: str, component: type[Any]) -> Iterator[tuple[str, str]]:
     if not issubclass(component, Sink):
         yield "outputs", _output_names(name, component)
     if extras := extras_of(name, BUILT_IN[name]):
-        yield "needs", "; ".join(_install(which, extras) for which in _for_what(extras))
+        yield "needs", "; ".join(_needs(extras))
     path = Path(inspect.getfile(component)).relative_to(ROOT).as_posix()
     yield "class", f"[{code(f'{component.__module__}.{name}')}](../../{path})"
+    if issubclass(component, Transform):
+        yield "group delay that it adds", _group_delay(name)
     if issubclass(component, Sink):
         yield "asks for", f"{code(component.policy)} connections, unless they are told otherwise"
     if not issubclass(component, Source):
@@ -132,16 +130,20 @@ def _output_names(name: str, component: type[Any]) -> str:
     return ", ".join(map(code, _described(name)))
 
 
-def _for_what(extras: list[Extra]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((extra.extra, extra.who) for extra in extras))
+def _needs(extras: list[Extra]) -> Iterator[str]:
+    for is_asked in (False, True):  # always, and where its settings want it
+        some = [extra for extra in extras if bool(extra.who) == is_asked]
+        if some:
+            names = ",".join(dict.fromkeys(extra.extra for extra in some))
+            packages = ", ".join(extra.package for extra in some)
+            when = ", as far as its settings ask for it" if is_asked else ""
+            command = code(f"pip install 'pyacq_lab[{names}]'")
+            yield f"{command} on its machine ({packages}){when}"
 
 
-def _install(which: tuple[str, str], extras: list[Extra]) -> str:
-    extra, who = which
-    command = code(f"pip install 'pyacq_lab[{extra}]'")
-    packages = ", ".join(e.package for e in extras if (e.extra, e.who) == which)
-    when = ", where its settings ask for it" if who else ""
-    return f"{command} on its machine ({packages}){when}"
+def _group_delay(name: str) -> str:
+    delays = [spec.group_delay for spec in _described(name).values()]
+    return f"{max(delays):.4g} s with the settings [below](#what-comes-out)" if any(delays) else "none"
 
 
 def _extra_names(name: str) -> str:
@@ -202,7 +204,7 @@ def _outputs(name: str, component: type[Any]) -> str:
     for inputs in _inputs_of(name, component(component.settings_type.checked(**case.settings))):
         how += f", of {' and '.join(dict.fromkeys(map(_in_words, inputs.values())))}"
     rows = [
-        (code(port), _kind(spec), f"{spec.sample_rate:g}", spec.units, _delay(spec))
+        (code(port), _kind(spec), f"{spec.sample_rate:g}", spec.units, f"{spec.group_delay:.4g}")
         for port, spec in _described(name).items()
     ]
     head = ("output", "samples", "rate (Hz)", "units", "group delay (s)")
@@ -218,10 +220,6 @@ def _in_words(spec: StreamSpec) -> str:
 
 def _kind(spec: StreamSpec) -> str:
     return "event" if spec.streamtype == "event" else f"{spec.streamtype}, {spec.np_dtype}"
-
-
-def _delay(spec: StreamSpec) -> str:
-    return f"{spec.group_delay:.4g}"
 
 
 def _while_it_runs(component: type[Any], links: list[str]) -> str:
