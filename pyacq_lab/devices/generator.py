@@ -39,7 +39,7 @@ class SignalGeneratorSettings(Settings):
 
     sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
     n_channels: int = setting(1, ge=1, description="number of channels; they share a turn in equal parts")
-    waveform: Waveform = setting("sine", description=f"one of {', '.join(WAVEFORMS)}")
+    waveform: Waveform = setting("sine", description="form of the signal")
     frequency: float = setting(
         1.0,
         ge=0,

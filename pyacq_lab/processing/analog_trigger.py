@@ -115,7 +115,7 @@ class AnalogTrigger(Transform):
         return self._events.events(edges, chunk)
 
     def gap(self, gap: Gap, name: str) -> None:
-        """Know nothing of any channel."""
+        """Forget on which side each channel is."""
         self._forget()
         self._events.forget()
 

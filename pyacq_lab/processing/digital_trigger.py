@@ -119,6 +119,6 @@ class DigitalTrigger(Transform):
         return self._events.events(Edges.of(chunk, self._rate, row[which], line, is_rise), chunk)
 
     def gap(self, gap: Gap, name: str) -> None:
-        """Know nothing of any bit."""
+        """Forget how the bits are."""
         self._last = None
         self._events.forget()
