@@ -200,14 +200,25 @@ class LabPage:
 
     def start_cell(self, index: int) -> None:
         """Begin to run one cell."""
+        self._start_at(index, "notebook:run-cell")
+
+    def start_above(self, index: int) -> None:
+        """Begin to run all cells before one."""
+        self._start_at(index, "notebook:run-all-above")
+
+    def start_from(self, index: int) -> None:
+        """Begin to run one cell and all after it."""
+        self._start_at(index, "notebook:run-all-below")
+
+    def _start_at(self, index: int, command: str) -> None:
         self.page.evaluate(
-            """(index) => {
+            """([index, command]) => {
             const { content } = window.jupyterapp.shell.currentWidget;
             content.activeCellIndex = index;
             content.deselectAll();
-            void window.jupyterapp.commands.execute('notebook:run-cell');
+            void window.jupyterapp.commands.execute(command);
         }""",
-            index,
+            [index, command],
         )
 
     def wait_done(self, timeout: float = 120.0) -> None:
