@@ -1,7 +1,8 @@
 """Fakes that break on demand and contracts for the authors of nodes.
 
 Subclass `SourceContract`, `TransformContract` or `SinkContract` in a test file of your own, say how your
-class is made, and pytest runs what every node must pass.
+class is made, and pytest runs what every node must pass. `NodeContract` tests the same class as a node, with
+its thread and streams.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pyacq_lab.testing.clock import ManualClock
     from pyacq_lab.testing.device import SimulatedDevice
     from pyacq_lab.testing.instruments import LoopbackServer
+    from pyacq_lab.testing.nodes import NodeContract
     from pyacq_lab.testing.recorder import SimulatedRecorder
     from pyacq_lab.testing.sinks import SinkContract
     from pyacq_lab.testing.sources import SourceContract
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LoopbackServer",
     "ManualClock",
+    "NodeContract",
     "SimulatedDevice",
     "SimulatedRecorder",
     "SinkContract",
@@ -31,6 +34,7 @@ __all__ = [
 _MODULES = {
     "LoopbackServer": "instruments",
     "ManualClock": "clock",
+    "NodeContract": "nodes",
     "SimulatedDevice": "device",
     "SimulatedRecorder": "recorder",
     "SinkContract": "sinks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyacq_lab.model.roles import Component, Sink, Source, Transform
@@ -18,18 +19,25 @@ class HookFailed(Exception):
     """What a hook raises that was told to fail."""
 
 
-def failing(kind: type[Any], hook: str) -> type[Any]:
-    """Make a subclass of a node type of which one hook raises `HookFailed`.
+def hooks_of(kind: type[Component]) -> tuple[str, ...]:
+    """Hooks of a node type, by its role."""
+    return next(hooks for role, hooks in HOOKS.items() if issubclass(kind, role))
 
-    Its class attribute ``fails`` says whether it does, so that the same node can be mended.
+
+def failing(kind: type[Any]) -> type[Any]:
+    """Make a subclass of a node type of which one hook at a time can be told to raise `HookFailed`.
+
+    Its class attribute ``fails`` names that hook; empty, which it is at first, none does.
     """
-    if not hasattr(kind, hook):
-        raise ValueError(f"{kind.__name__} has no hook {hook!r}")
 
-    def fail(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if made.fails:
-            raise HookFailed(f"{hook} of {kind.__name__}")
-        return getattr(super(made, self), hook)(*args, **kwargs)
+    def may_fail(hook: str) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if made.fails == hook:
+                raise HookFailed(f"{hook} of {kind.__name__}")
+            return getattr(super(made, self), hook)(*args, **kwargs)
 
-    made: Any = type(kind.__name__, (kind,), {hook: fail, "fails": True, "__module__": kind.__module__})
+        return call
+
+    hooks = {hook: may_fail(hook) for hook in hooks_of(kind)}
+    made: Any = type(kind.__name__, (kind,), {**hooks, "fails": "", "__module__": kind.__module__})
     return made

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
+from inspect import signature
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from pyacq_lab.errors import EndOfStream
+from pyacq_lab.errors import EndOfStream, LifecycleError
 from pyacq_lab.model.chunk import Chunk, Reading
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.processing import MovingMean
 from pyacq_lab.recording import Recorder, open_run
-from pyacq_lab.testing import SimulatedDevice, SinkContract, SourceContract, TransformContract
+from pyacq_lab.testing import NodeContract, SimulatedDevice, SinkContract, SourceContract, TransformContract
 
 
 def failures(contract, **fixtures) -> list[str]:
     """Names of the contract's tests that fail."""
     failed = []
     for name in sorted(n for n in dir(contract) if n.startswith("test_")):
-        given = {k: v(name) for k, v in fixtures.items()}
+        test = getattr(contract, name)
+        given = {k: v(name) for k, v in fixtures.items() if k in signature(test).parameters}
         try:
-            getattr(contract, name)(**given)
-        except (AssertionError, ValueError, OSError) as error:
+            test(**given)
+        except (AssertionError, ValueError, OSError, LifecycleError) as error:
             failed.append(f"{name}: {error}")
     return failed
 
@@ -395,6 +398,57 @@ def test_faults_of_sinks_are_found(tmp_path, sink, test):
     contract = Contract()
     contract.sink_type = sink
     assert any(failure.startswith(test) for failure in failures(contract, tmp_path=folders("broken")))
+
+
+# Nodes
+
+
+class KeepsItsPort(SimulatedDevice):
+    """Does not release in `close` what it has opened."""
+
+    taken: ClassVar[list[str]] = []
+
+    def open(self):
+        if self.taken:
+            raise OSError("the port is taken")
+        self.taken.append("port")
+        super().open()
+
+
+class SilentOnceStopped(SimulatedDevice):
+    n_opened = 0
+
+    def open(self):
+        self.n_opened += 1
+        super().open()
+
+    def read(self, timeout):
+        return super().read(timeout) if self.n_opened == 1 else None
+
+
+class HidesFaults(MovingMean):
+    """Goes on as if nothing had happened, for ever."""
+
+    def __init_subclass__(cls):
+        cls.process = MovingMean.process
+
+
+@pytest.mark.parametrize(
+    ("kind", "test", "words"),
+    [
+        (KeepsItsPort, "test_it_starts_and_stops_many_times", "the port is taken"),
+        (SilentOnceStopped, "test_it_starts_and_stops_many_times", "no sample passed"),
+        (HidesFaults, "test_a_hook_that_fails_harms_nobody_else", "not faulted by process"),
+    ],
+)
+def test_faults_of_nodes_are_found(caplog, kind, test, words):
+    class Contract(NodeContract):
+        node_type = kind
+        n_restarts = 2
+        patience = 0.5
+
+    KeepsItsPort.taken.clear()
+    assert any(f.startswith(test) and words in f for f in failures(Contract(), caplog=lambda _: caplog))
 
 
 @pytest.mark.parametrize("contract", [SourceContract, TransformContract])
