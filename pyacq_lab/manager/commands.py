@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
+
+if TYPE_CHECKING:
+    from pyacq_lab.manager.localgroup import LocalNodeGroup
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ def stop(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
         _command("stop", level, State.RUNNING)
 
 
-def emergency_stop(groups: list[NodeGroupHandle]) -> dict[str, list[str]]:
+def emergency_stop(groups: Sequence[NodeGroupHandle | LocalNodeGroup]) -> dict[str, list[str]]:
     """Ask all running nodes to stop, over the control lanes; see `Manager.emergency_stop`."""
     told: dict[str, list[str]] = {}
     for group in groups:

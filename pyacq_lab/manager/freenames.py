@@ -15,8 +15,10 @@ _OTHERS = frozenset({"host", "manager", "notebook"})
 """Processes that are no nodegroups and have these names in the log."""
 
 
-def group(there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[int]) -> str:
-    """Name for a new nodegroup; a dead one gives its name up.
+def group(
+    there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[int], here: Container[str] = ()
+) -> str:
+    """Name for a new nodegroup; a dead one gives its name up, groups of nodes ``here`` do not.
 
     Raises
     ------
@@ -35,8 +37,18 @@ def group(there: Sequence[NodeGroupHandle], name: str | None, numbers: Iterator[
         dead = groups.pop(name)
         dead.host.forget(dead)
     if name is None:
-        return next(n for i in numbers if (n := f"group{i}") not in groups)
-    if name in groups:
+        return next(n for i in numbers if (n := f"group{i}") not in groups and n not in here)
+    if name in groups or name in here:
+        raise ConfigurationError(f"there already is a nodegroup {name!r}: choose another name")
+    return name
+
+
+def local(taken: Container[str], name: str | None) -> str:
+    """Name for a group of nodes in this process. Raises ConfigurationError as `group`."""
+    if name is None:
+        return _numbered(taken, "here")
+    check_name(name, "nodegroup")
+    if name in taken:
         raise ConfigurationError(f"there already is a nodegroup {name!r}: choose another name")
     return name
 
@@ -65,6 +77,11 @@ def node(there: Sequence[NodeGroupHandle | LocalNodeGroup], type_name: str, name
 
 def host(taken: Container[str], name: str) -> str:
     """Name for a new host: its own, with a number behind it where that is taken."""
+    return _numbered(taken, name)
+
+
+def _numbered(taken: Container[str], name: str) -> str:
+    """Give a name, with a number behind it where it is taken."""
     if name not in taken:
         return name
     return next(n for i in itertools.count(2) if (n := f"{name}-{i}") not in taken)

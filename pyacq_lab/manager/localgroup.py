@@ -13,11 +13,13 @@ from pyacq_lab.manager import commands
 from pyacq_lab.manager.ports import InputHandle, OutputHandle, Ports
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.names import check_name
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.group import NodeGroup
 from pyacq_lab.node.node import Node
+from pyacq_lab.remote.objects import RemoteObject
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
@@ -38,11 +40,17 @@ class LocalNodeGroup:
     manager : Manager, optional
         With whose nodegroups its nodes can be wired; it closes this with itself. Without one they can be
         wired to each other.
-    name : str
-        What places are called by.
+    name : str, optional
+        What places are called by, unique among its manager's nodegroups; ``here``, with a number where
+        that is taken, unless given.
     interface : str
         IP address of this machine at which nodes on other hosts reach its outputs; this machine only unless
         given.
+
+    Raises
+    ------
+    ConfigurationError
+        The name is none, or taken; or the manager is in a process of its own.
 
     Examples
     --------
@@ -53,11 +61,17 @@ class LocalNodeGroup:
     <State.CONFIGURED: 'configured'>
     """
 
-    alive = True
-
     def __init__(
-        self, manager: Manager | None = None, name: str = "here", interface: str = "127.0.0.1"
+        self, manager: Manager | None = None, name: str | None = None, interface: str = "127.0.0.1"
     ) -> None:
+        if isinstance(manager, RemoteObject):
+            raise ConfigurationError(
+                "a LocalNodeGroup wants a manager in its own process, and this one is in another: make it by "
+                "create_manager() without mode='rpc', or leave it out and read streams by node.output.open()"
+            )
+        name = (
+            manager.free_local_name(name) if manager is not None else check_name(name or "here", "nodegroup")
+        )
         self.name = name
         self.manager = manager
         self._own_reactor = Reactor("pyacq-local") if manager is None else None
@@ -88,6 +102,11 @@ class LocalNodeGroup:
 
     def __repr__(self) -> str:
         return repr(self._group)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is not closed."""
+        return not self._closed
 
     @property
     def where(self) -> str:
@@ -174,6 +193,8 @@ class LocalNodeGroup:
             return
         self._closed = True
         self._group.close()
+        if self.manager is not None:
+            self.manager.forget_local(self)
         if self._own_reactor is not None:
             self._own_reactor.close()
 
@@ -189,6 +210,9 @@ class LocalNodeGroup:
             f"{where} is in the notebook's process and cannot be passed to calls in nodegroups; "
             "connect their ports from here"
         )
+
+    def _pyacq_reference_(self) -> NoReturn:
+        self.reference("group", self.where, "nodegroup")
 
 
 class LocalNode:
@@ -253,6 +277,9 @@ class LocalNode:
             target=_fulfil, args=(future, partial(found, *args, **kwargs)), name=f"call {method}"
         ).start()
         return future
+
+    def _pyacq_reference_(self) -> NoReturn:
+        self.group.reference(f"node:{self.name}", self.where, type(self.node).__name__)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):

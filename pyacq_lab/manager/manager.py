@@ -298,14 +298,14 @@ class Manager:
         commands.stop(list(nodes), self.edges())
 
     def emergency_stop(self) -> dict[str, list[str]]:
-        """Ask every running node of every nodegroup to stop, at once and over the control lanes.
+        """Ask every running node to stop, at once, those in nodegroups over the control lanes.
 
         Returns
         -------
         dict of str to list of str
             For each nodegroup, the nodes that were told; an unreachable one is named with its reason.
         """
-        return commands.emergency_stop(self.list_nodegroups())
+        return commands.emergency_stop([*self.list_nodegroups(), *self._local_groups])
 
     # --- questions
 
@@ -320,14 +320,17 @@ class Manager:
         Returns
         -------
         dict
-            ``nodes``: list of dicts (``name``, ``type``, ``host``, ``nodegroup``, ``state``);
+            ``nodes``: list of dicts (``name``, ``type``, ``host``, ``nodegroup``, ``state``), where the
+            ``host`` of those in this process is ``notebook``;
             ``edges``: list of ``(source, target, {"output": ..., "input": ...})``, as networkx takes it.
         """
-        return snapshot.graph([g for g in self.list_nodegroups() if g.alive], self.edges())
+        groups = [*(g for g in self.list_nodegroups() if g.alive), *self._local_groups]
+        return snapshot.graph(groups, self.edges())
 
     def status(self) -> ManagerStatus:
         """Snapshot of all hosts, nodegroups and nodes; who does not answer is named, not waited for."""
-        return snapshot.status(self.list_hosts(), self._last_known, self.clock.now_ns())
+        hosts, here = self.list_hosts(), list(self._local_groups)
+        return snapshot.status(hosts, here, self._last_known, self.clock.now_ns())
 
     @property
     def log_folder(self) -> Path | None:
@@ -398,7 +401,7 @@ class Manager:
                 self._ended = True
 
     def _close(self) -> None:
-        for group in self._local_groups:
+        for group in list(self._local_groups):
             group.close()
         for host in self.list_hosts():
             try:
@@ -417,7 +420,14 @@ class Manager:
 
     def free_group_name(self, name: str | None) -> str:
         """Name for a new nodegroup; see `freenames.group`."""
-        return freenames.group(self.list_nodegroups(), name, self._numbers)
+        here = {group.name for group in self._local_groups}
+        return freenames.group(self.list_nodegroups(), name, self._numbers, here)
+
+    def free_local_name(self, name: str | None) -> str:
+        """Name for a new group of nodes in this process; see `freenames.local`."""
+        self._check_open()
+        alive = {group.name for group in self.list_nodegroups() if group.alive}
+        return freenames.local(alive | {group.name for group in self._local_groups}, name)
 
     def free_node_name(self, type_name: str, name: str | None) -> str:
         """Name for a new node; see `freenames.node`."""
@@ -427,6 +437,11 @@ class Manager:
         """Know a group of nodes in this process; see `LocalNodeGroup`."""
         self._check_open()
         self._local_groups.append(group)
+
+    def forget_local(self, group: LocalNodeGroup) -> None:
+        """Forget a group of nodes in this process: it is closed."""
+        if group in self._local_groups:
+            self._local_groups.remove(group)
 
     def free_host_name(self, name: str) -> str:
         """Name for a new host; see `freenames.host`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -10,8 +12,9 @@ import msgspec
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.hosts import HostHandle
+from pyacq_lab.manager.localgroup import LocalNodeGroup
 from pyacq_lab.model.graph import Edge
-from pyacq_lab.model.status import HostStatus, ManagerStatus, NodeStatus
+from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus, NodeStatus
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.wire.messages import DescribeHost, GroupState, Message
 
@@ -19,8 +22,10 @@ _PATIENCE = 5.0
 """Seconds that all have to answer."""
 
 
-def status(hosts: list[HostHandle], last_known: dict[str, HostStatus], now_ns: int) -> ManagerStatus:
-    """Ask all hosts and nodegroups at once.
+def status(
+    hosts: list[HostHandle], here: list[LocalNodeGroup], last_known: dict[str, HostStatus], now_ns: int
+) -> ManagerStatus:
+    """Ask all hosts and nodegroups at once, and those that are ``here``, in this process.
 
     ``last_known`` stands in for hosts that do not answer, and is updated.
     """
@@ -43,10 +48,13 @@ def status(hosts: list[HostHandle], last_known: dict[str, HostStatus], now_ns: i
             nodes[group.name] = () if answer is None else tuple(answer.result())
         except PyacqError as error:
             unreachable[group.where] = str(error)
+    for local in here:
+        nodes[local.name] = tuple(local.statuses())
     clocks = {host.name: host.clock for host in hosts}
     return ManagerStatus(
         time_ns=now_ns,
         hosts=tuple(described),
+        local=tuple(GroupStatus(name=local.name, pid=os.getpid(), state="running") for local in here),
         nodes=nodes,
         clocks={name: (c.offset_ns, c.uncertainty_ns) for name, c in clocks.items() if c.n_probes},
         unreachable=unreachable,
@@ -62,13 +70,13 @@ def _ask(client: RpcClient, message: Message) -> Future[Any]:
         return refused
 
 
-def graph(groups: list[NodeGroupHandle], edges: list[Edge]) -> dict[str, Any]:
+def graph(groups: Sequence[NodeGroupHandle | LocalNodeGroup], edges: list[Edge]) -> dict[str, Any]:
     """Nodes and edges as plain data; see `Manager.graph`."""
     nodes = [
         {
             "name": node.name,
             "type": node.type,
-            "host": group.host.name,
+            "host": group.where.rpartition("/")[0],
             "nodegroup": group.name,
             "state": str(node.state),
         }

@@ -203,6 +203,8 @@ class ManagerStatus(msgspec.Struct, frozen=True, kw_only=True):
         When it was asked, ns since 1970 UTC by the manager's clock.
     hosts : tuple of HostStatus
         The hosts in the order in which they were added, each with its nodegroups.
+    local : tuple of GroupStatus
+        The groups of nodes in the manager's own process, whose use of the machine is not measured.
     nodes : dict of str to tuple of NodeStatus
         The nodes of each nodegroup, by the nodegroup's name.
     clocks : dict of str to tuple of int
@@ -213,6 +215,7 @@ class ManagerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     time_ns: int = 0
     hosts: tuple[HostStatus, ...] = ()
+    local: tuple[GroupStatus, ...] = ()
     nodes: dict[str, tuple[NodeStatus, ...]] = {}
     clocks: dict[str, tuple[int, int]] = {}
     unreachable: dict[str, str] = {}

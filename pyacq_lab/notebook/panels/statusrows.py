@@ -37,22 +37,26 @@ class StatusRow(NamedTuple):
 
 
 def status_rows(status: ManagerStatus) -> list[StatusRow]:
-    """Rows of all hosts, each followed by its processes, each followed by its nodes."""
+    """Rows of all hosts, each followed by its processes, each followed by its nodes; then what is local."""
     rows: list[StatusRow] = []
     for host in status.hosts:
         rows.append(_host_row(host, status))
         for group in host.groups:
             offset, _ = status.clocks.get(host.name, (0, 0))
             rows.append(_group_row(host, group, status.time_ns + offset))
-            for node in status.nodes.get(group.name, ()):
-                rows.append(_node_row(host, group, node))
+            rows += _node_rows(f"{host.name}/{group.name}", group, status)
+    for group in status.local:
+        key = f"notebook/{group.name}"
+        cells = (group.name, _pid(group.pid), "", "", "", "in the notebook's own process")
+        rows.append(StatusRow(key, 0, "up", state_tone("up"), cells))
+        rows += _node_rows(key, group, status)
     return rows
 
 
 def status_summary(status: ManagerStatus) -> str:
     """The same in one line, trouble included."""
     groups = [group for host in status.hosts for group in host.groups]
-    nodes = [node for group in groups for node in status.nodes.get(group.name, ())]
+    nodes = [node for group in (*groups, *status.local) for node in status.nodes.get(group.name, ())]
     parts = [_count(len(status.hosts), "host"), _count(len(groups), "process", "processes")]
     running = sum(node.state is State.RUNNING for node in nodes)
     parts.append(f"{_count(len(nodes), 'node')} ({running} running)" if nodes else "no nodes")
@@ -120,11 +124,14 @@ def _group_row(host: HostStatus, group: GroupStatus, now_ns: int) -> StatusRow:
     return StatusRow(f"{host.name}/{group.name}", 1, group.state, state_tone(group.state), cells)
 
 
-def _node_row(host: HostStatus, group: GroupStatus, node: NodeStatus) -> StatusRow:
+def _node_rows(place: str, group: GroupStatus, status: ManagerStatus) -> list[StatusRow]:
+    return [_node_row(place, node) for node in status.nodes.get(group.name, ())]
+
+
+def _node_row(place: str, node: NodeStatus) -> StatusRow:
     notes = [node.type, node.reason, *_accounts(node)]
-    key = f"{host.name}/{group.name}/{node.name}"
     cells = (node.name, "", "", "", "", _joined(notes))
-    return StatusRow(key, 2, str(node.state), state_tone(node.state), cells)
+    return StatusRow(f"{place}/{node.name}", 2, str(node.state), state_tone(node.state), cells)
 
 
 def _accounts(node: NodeStatus) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 from pyacq_lab import LocalNodeGroup, transform
 from pyacq_lab.errors import ConfigurationError, LifecycleError, UnknownName
 from pyacq_lab.manager.manager import Manager
+from pyacq_lab.manager.managerproxy import ManagerProxy
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.roles import Sink
 
@@ -99,6 +100,35 @@ def test_streams_lead_to_a_nodegroup_and_back(jupyter_home, until):
         np.testing.assert_array_equal(np.concatenate(bag.samples)[:, 0], -np.arange(200))
         assert len(manager.edges()) == 2
         assert manager.get_node("bag") is bag
-        manager.stop_all_nodes()
-        assert bag.state is State.READY
+        graph = {n["name"]: n for n in manager.graph()["nodes"]}
+        assert list(graph) == ["minus", "device", "bag"]
+        wanted = {"type": "Bag", "host": "notebook", "nodegroup": "here", "state": "running"}
+        assert graph["bag"] == {"name": "bag"} | wanted
+        status = manager.status()
+        assert [group.name for group in status.local] == ["here"]
+        assert [node.name for node in status.nodes["here"]] == ["device", "bag"]
+        for local in (here, bag, bag.input):
+            with pytest.raises(ConfigurationError, match="cannot be passed to calls in nodegroups"):
+                minus.configure(local)
+        assert manager.emergency_stop()["notebook/here"] == ["bag"]
+        until(lambda: bag.state is State.READY)
     assert bag.state is State.CLOSED
+
+
+def test_names_are_those_of_no_other_nodegroup(jupyter_home):
+    with Manager() as manager:
+        first, second = LocalNodeGroup(manager), LocalNodeGroup(manager)
+        assert (first.name, second.name) == ("here", "here-2")
+        with pytest.raises(ConfigurationError, match="already is a nodegroup 'here'"):
+            LocalNodeGroup(manager, "here")
+        with pytest.raises(ConfigurationError, match="already is a nodegroup 'here'"):
+            manager.free_group_name("here")
+        first.close()
+        assert [group.name for group in manager.status().local] == ["here-2"]
+        assert LocalNodeGroup(manager, "here").alive
+
+
+def test_a_manager_in_another_process_is_refused():
+    away = ManagerProxy.__new__(ManagerProxy)
+    with pytest.raises(ConfigurationError, match="without mode='rpc'"):
+        LocalNodeGroup(away)  # pyright: ignore[reportArgumentType]

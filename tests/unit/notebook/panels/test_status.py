@@ -88,6 +88,17 @@ def test_trouble_and_losses_are_said():
     assert manager_text(ManagerStatus()) == "<Manager: 0 hosts, 0 processes, no nodes>"
 
 
+def test_nodes_of_the_notebooks_own_process_are_shown():
+    node = NodeStatus(name="n", type="T", state=State.RUNNING)
+    status = ManagerStatus(local=(GroupStatus(name="here", pid=7),), nodes={"here": (node,)})
+
+    rows = {row.key: row for row in status_rows(status)}
+
+    assert list(rows) == ["notebook/here", "notebook/here/n"]
+    assert rows["notebook/here"].cells[:2] == ("here", "7")
+    assert manager_text(status) == "<Manager: 0 hosts, 0 processes, 1 node (1 running)>"
+
+
 def test_what_comes_in_is_told_in_words():
     ledger = HopLedger(
         sent=1300, received=1000, dropped=100, repaired=20, rate=999.6, lag=0.2, transfermode="sharedmem"
