@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError
 from pyacq_lab.manager import commands
-from pyacq_lab.manager.ports import InputHandle, OutputHandle, Ports
+from pyacq_lab.manager.nodelook import NodeLook
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
@@ -215,7 +215,7 @@ class LocalNodeGroup:
         self.reference("group", self.where, "nodegroup")
 
 
-class LocalNode:
+class LocalNode(NodeLook):
     """A node in this process, with the verbs of a `NodeHandle`; calls are plain calls, one at a time.
 
     Attributes
@@ -231,8 +231,7 @@ class LocalNode:
     def __init__(self, group: LocalNodeGroup, node: Node[Any]) -> None:
         self.group = group
         self.node = node
-        self.inputs: Ports = Ports(self, InputHandle, "inputs")
-        self.outputs: Ports = Ports(self, OutputHandle, "outputs")
+        self._make_ports()
         self.__doc__ = node.component_type.__doc__
         self._turn = threading.RLock()
 
@@ -245,16 +244,6 @@ class LocalNode:
     def where(self) -> str:
         """The node's place."""
         return f"{self.group.where}/{self.name}"
-
-    @property
-    def input(self) -> InputHandle:
-        """The first input."""
-        return self.inputs.only()
-
-    @property
-    def output(self) -> OutputHandle:
-        """The first output."""
-        return self.outputs.only()
 
     @property
     def state(self) -> State:
@@ -278,8 +267,8 @@ class LocalNode:
         ).start()
         return future
 
-    def _pyacq_reference_(self) -> NoReturn:
-        self.group.reference(f"node:{self.name}", self.where, type(self.node).__name__)
+    def _pyacq_reference_(self) -> Any:
+        return self.group.reference(f"node:{self.name}", self.where, self._type_name)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
@@ -294,10 +283,9 @@ class LocalNode:
         public = {n for n in (*dir(self.node), *dir(self.node.component)) if not n.startswith("_")}
         return sorted({*super().__dir__(), *public})
 
-    def __repr__(self) -> str:
-        status = self.status()
-        why = f" ({status.reason})" if status.reason else ""
-        return f"<{status.type} {self.where}: {status.state}{why}>"
+    @property
+    def _type_name(self) -> str:
+        return self.node.component_type.__name__
 
     def _in_turn(self, value: Any) -> Any:
         if not callable(value):

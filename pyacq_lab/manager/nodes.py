@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyacq_lab.manager.ports import InputHandle, OutputHandle, Ports
+from pyacq_lab.manager.nodelook import NodeLook
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference
 from pyacq_lab.model.status import NodeStatus
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyacq_lab.manager.groups import NodeGroupHandle
 
 
-class NodeHandle(Lookalike):
+class NodeHandle(NodeLook, Lookalike):
     """A node in a nodegroup: looks and behaves like the node, over there.
 
     Every public method of the node's class can be called on the handle, with tab completion, signature
@@ -39,8 +39,7 @@ class NodeHandle(Lookalike):
         self._target = group.link.target(f"node:{info.name}", f"{group.where}/{info.name}")
         self.group = group
         self.info = info
-        self.inputs: Ports = Ports(self, InputHandle, "inputs")
-        self.outputs: Ports = Ports(self, OutputHandle, "outputs")
+        self._make_ports()
         self.__doc__ = info.doc
 
     @property
@@ -52,16 +51,6 @@ class NodeHandle(Lookalike):
     def where(self) -> str:
         """The node's place, as ``host/nodegroup/node``."""
         return f"{self.group.where}/{self.info.name}"
-
-    @property
-    def input(self) -> InputHandle:
-        """The first input."""
-        return self.inputs.only()
-
-    @property
-    def output(self) -> OutputHandle:
-        """The first output."""
-        return self.outputs.only()
 
     @property
     def state(self) -> State:
@@ -79,11 +68,6 @@ class NodeHandle(Lookalike):
     def _pyacq_reference_(self) -> Reference:
         return self.group.reference(f"node:{self.name}", self.where, self.info.type)
 
-    def __repr__(self) -> str:
-        try:
-            status = self.status()
-        except Exception as error:
-            return f"<{self.info.type} {self.where}: {error}>"
-        return (
-            f"<{self.info.type} {self.where}: {status.state}{f' ({status.reason})' if status.reason else ''}>"
-        )
+    @property
+    def _type_name(self) -> str:
+        return self.info.type

@@ -55,6 +55,25 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         """How far it is behind its producers, s: the duration of what waits at the slowest input."""
         return max((port.ledger.lag for port in self.inputs if port.ledger is not None), default=0.0)
 
+    def html(self, where: str = "") -> str:
+        """State and reason, and after a fault the last error, folded up; ``where`` stands for the name."""
+        why = f" ({escape(shown(self.reason))})" if self.reason else ""
+        error = folded("last error", self.last_error) if self.last_error else ""
+        return (
+            f"<div><b>{escape(where or self.name)}</b> ({escape(self.type)}): {self.state}{why}{error}</div>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def folded(summary: str, text: str, *, is_open: bool = False) -> str:
+    """Lines of text as HTML, behind a summary that shows them when it is clicked on."""
+    return (
+        f"<details{' open' if is_open else ''}><summary>{escape(summary)}</summary>"
+        f'<pre style="max-height:20em;overflow:auto">{escape(shown(text))}</pre></details>'
+    )
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a process (tree) or machine uses.
@@ -154,8 +173,7 @@ class PostMortem(msgspec.Struct, frozen=True, kw_only=True):
         lines = "\n".join(self.output) or "(it wrote nothing)"
         return (
             f"<div><b>nodegroup {escape(self.name)}</b> (pid {self.pid}): {escape(self.description)}"
-            f"<details open><summary>its last words</summary>"
-            f'<pre style="max-height:20em;overflow:auto">{escape(shown(lines))}</pre></details>'
+            f"{folded('its last words', lines, is_open=True)}"
             f"all that it said: <code>{escape(self.way_to_log)}</code></div>"
         )
 

@@ -86,7 +86,7 @@ function render({ model, el }) {
     logPlace.replaceChildren(view.el);
   }
 
-  function drawRow([key, depth, state, tone, [name, ...rest]]) {
+  function drawRow([key, depth, state, tone, [name, ...rest], error]) {
     const row = element("tr", `pq-depth${depth}`);
     const badge = element("td");
     badge.append(element("span", `pq-badge pq-${tone}`, state));
@@ -104,7 +104,14 @@ function render({ model, el }) {
     row.append(first, badge);
     notes.set(name, depth === 1 ? `${state}${rest.at(-1) ? `: ${rest.at(-1)}` : ""}` : "");
     rest.forEach((cell, i) => row.append(element("td", columnClass(columns[i + 2]), cell)));
-    rows.get(key)?.remove();
+    const before = rows.get(key);
+    if (error) {
+      const folded = element("details", "pq-error");
+      folded.open = before?.querySelector("details")?.open ?? false;
+      folded.append(element("summary", "", "last error"), element("pre", "", error));
+      row.lastChild.append(folded);
+    }
+    before?.remove();
     rows.set(key, row);
   }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from pyacq_lab.model.status import ManagerStatus
+from pyacq_lab.model.status import ManagerStatus, folded
 from pyacq_lab.notebook.panels.statusrows import COLUMNS, StatusRow, status_rows, status_summary
 from pyacq_lab.viewing.theme import THEME_CSS
 
@@ -31,8 +31,10 @@ def manager_text(status: ManagerStatus) -> str:
 def _row(row: StatusRow) -> str:
     name, *rest = row.cells
     badge = f'<span class="pq-badge pq-{row.tone}">{escape(row.state)}</span>'
+    error = folded("last error", row.error) if row.error else ""
     cells = "".join(
-        f"<td{_class(column)}>{escape(cell)}</td>" for column, cell in zip(COLUMNS[2:], rest, strict=True)
+        f"<td{_class(column)}>{escape(cell)}{error if column == 'Notes' else ''}</td>"
+        for column, cell in zip(COLUMNS[2:], rest, strict=True)
     )
     return f'<tr class="pq-depth{row.depth}"><td>{escape(name)}</td><td>{badge}</td>{cells}</tr>'
 

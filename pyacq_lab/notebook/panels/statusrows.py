@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.logtext import shown
 from pyacq_lab.model.status import GroupStatus, HostStatus, ManagerStatus, NodeStatus
 from pyacq_lab.viewing.theme import state_tone
 
@@ -27,6 +28,8 @@ class StatusRow(NamedTuple):
         Its state, and the tone of the state's badge.
     cells : tuple of str
         Name, process id, CPU, memory, uptime, notes: `COLUMNS` without the state.
+    error : str
+        Of a faulted node, the error with its traceback.
     """
 
     key: str
@@ -34,6 +37,7 @@ class StatusRow(NamedTuple):
     state: str
     tone: str
     cells: tuple[str, str, str, str, str, str]
+    error: str = ""
 
 
 def status_rows(status: ManagerStatus) -> list[StatusRow]:
@@ -131,7 +135,8 @@ def _node_rows(place: str, group: GroupStatus, status: ManagerStatus) -> list[St
 def _node_row(place: str, node: NodeStatus) -> StatusRow:
     notes = [node.type, node.reason, *_accounts(node)]
     cells = (node.name, "", "", "", "", _joined(notes))
-    return StatusRow(f"{place}/{node.name}", 2, str(node.state), state_tone(node.state), cells)
+    error = shown(node.last_error) if node.state is State.FAULTED else ""
+    return StatusRow(f"{place}/{node.name}", 2, str(node.state), state_tone(node.state), cells, error)
 
 
 def _accounts(node: NodeStatus) -> Iterator[str]:

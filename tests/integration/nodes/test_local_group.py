@@ -132,3 +132,15 @@ def test_a_manager_in_another_process_is_refused():
     away = ManagerProxy.__new__(ManagerProxy)
     with pytest.raises(ConfigurationError, match="without mode='rpc'"):
         LocalNodeGroup(away)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_faulted_node_shows_its_error(until):
+    with LocalNodeGroup() as here:
+        device = here.create_node("SimulatedDevice", "device")
+        device.configure(fail_at=10)
+        here.start_all_nodes()
+        until(lambda: device.state is State.FAULTED)
+        html = device._repr_html_()
+        assert html.startswith("<div><b>notebook/here/device</b> (SimulatedDevice): faulted (")
+        assert "<details><summary>last error</summary>" in html
+        assert "Traceback (most recent call last)" in html

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.manager.nodelook import NodeLook
 from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.model.names import OF_HANDLES, check_environment, check_name
 from pyacq_lab.model.roles import Transform
@@ -26,7 +27,7 @@ def test_a_bad_name_is_refused_and_shown(name) -> None:
 
 
 def test_what_handles_have_for_themselves_is_all_that_is_taken() -> None:
-    own = {n for n in {*vars(NodeHandle), *NodeHandle._own} if not n.startswith("_")}
+    own = {n for n in {*vars(NodeHandle), *vars(NodeLook), *NodeHandle._own} if not n.startswith("_")}
     assert own - {n for n in dir(Node) if callable(getattr(Node, n))} == OF_HANDLES
 
 

@@ -38,7 +38,13 @@ STATUS = ManagerStatus(
                 outputs=(PortStatus(name="out", overruns=3),),
                 inputs=(PortStatus(name="in", ledger=HopLedger(sent=9, received=4, dropped=5)),),
             ),
-            NodeStatus(name="right", type="Camera", state=State.FAULTED, reason="TimeoutError: no frame"),
+            NodeStatus(
+                name="right",
+                type="Camera",
+                state=State.FAULTED,
+                reason="TimeoutError: no frame",
+                last_error="Traceback <cell 3>\nTimeoutError: no frame\x07",
+            ),
         )
     },
     clocks={"rig": (120_000, 40_000)},
@@ -118,6 +124,23 @@ def test_the_static_table_holds_all_rows_and_no_foreign_markup():
     assert html.count("<tr") == 1 + 6
     assert "<b>pc</b>" not in html
     assert "&lt;b&gt;pc&lt;/b&gt;" in html
+
+
+def test_a_faulted_node_shows_its_last_error_folded_up():
+    rows = {row.key: row for row in status_rows(STATUS)}
+
+    assert rows["rig/cams/right"].error == "Traceback <cell 3>\nTimeoutError: no frame\\x07"
+    assert {row.error for key, row in rows.items() if key != "rig/cams/right"} == {""}
+    right = STATUS.nodes["cams"][1]
+    for html in (manager_html(STATUS), right._repr_html_()):
+        assert html.count("<details><summary>last error</summary>") == 1
+        assert "Traceback &lt;cell 3&gt;\nTimeoutError: no frame\\x07</pre>" in html
+    assert "(TimeoutError: no frame)" in right._repr_html_()
+    mended = msgspec.structs.replace(right, state=State.READY)
+    (row,) = (
+        r for r in status_rows(msgspec.structs.replace(STATUS, nodes={"cams": (mended,)})) if r.depth == 2
+    )
+    assert row.error == ""
 
 
 @pytest.mark.parametrize(
