@@ -34,7 +34,7 @@ class SerialSourceSettings(Settings):
     port: str = setting(
         description="'/dev/ttyUSB0', 'COM3', or a URL of pyserial such as 'socket://host:7000'"
     )
-    baudrate: int = setting(115200, gt=0, description="bits per second")
+    baudrate: int = setting(115200, gt=0, unit="Bd", description="speed of the line")
     format: Literal["numbers", "text", "frames"] = setting(
         "numbers", description="lines of numbers, lines of text (events), or binary frames"
     )

@@ -23,7 +23,7 @@ class SimulatedDeviceSettings(Settings):
 
     sample_rate: float = setting(1000.0, gt=0, unit="Hz", description="sample rate")
     n_channels: int = setting(2, ge=1, description="number of channels")
-    chunk_size: int = setting(20, ge=1, description="samples per chunk")
+    chunk_size: int = setting(20, ge=1, unit="samples", description="samples per chunk")
     burst: int = setting(1, ge=1, description="chunks that come at once, after a silence as long as they are")
     drop: tuple[tuple[int, int], ...] = setting(
         (), description="ranges [start, stop) of samples lost in hardware, in order"
@@ -34,7 +34,8 @@ class SimulatedDeviceSettings(Settings):
     drift_ppm: float = setting(
         0.0,
         gt=-1e6,
-        description="by how much the device's clock is faster than the host's, parts per million",
+        unit="ppm",
+        description="by how much the device's clock is faster than the host's",
     )
     fail_at: int | None = setting(None, ge=0, description="sample at which reading raises OSError")
     fail_open: bool = setting(False, description="opening raises OSError")
