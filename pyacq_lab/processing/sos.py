@@ -40,7 +40,9 @@ class SosFilter(Transform):
     carried on into it; but from the index of the change on it is the same however the stream is cut.
 
     The spec's ``group_delay`` grows by the filter's delay where it lets pass; see `sos_design.group_delay`.
-    It stays as it was at `initialize` when the settings change live; the log says what it is then.
+    It stays as it was at `initialize` when the settings change live, for readers have been told; what holds
+    now is the node's own `group_delay`, and in the log. Who takes delays off, as `StreamAligner` does, goes
+    on with the old one: where that matters, stop and configure instead.
     """
 
     settings_type = SosFilterSettings
@@ -52,9 +54,14 @@ class SosFilter(Transform):
         self._sos: Floats = np.zeros((0, 6))
         self._steady: Floats = np.zeros((0, 2, 1))
         self._spec: StreamSpec | None = None
-        self._made = StreamSpec()
+        self._made = self._now = StreamSpec()
         self._n_channels = 0
         self.reset()
+
+    @property
+    def group_delay(self) -> float:
+        """Delay of the output against the world with the settings in force, s; 0 before `initialize`."""
+        return self._now.group_delay
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Design the filter for the input's sample rate."""
@@ -62,7 +69,7 @@ class SosFilter(Transform):
         self._spec, self._n_channels = spec, spec.n_channels
         self._take_sections(design(self.settings, spec.sample_rate))
         self.reset()
-        self._made = self._described(spec, self.settings, self._sos)
+        self._made = self._now = self._described(spec, self.settings, self._sos)
         return {"out": self._made}
 
     def change(self, settings: SosFilterSettings) -> None:
@@ -75,6 +82,7 @@ class SosFilter(Transform):
                     f"SosFilter: the stream's offset would become {made.offset} instead of "
                     f"{self._made.offset}, which readers were told: stop and configure it"
                 )
+            self._now = made
             self._take_sections(sos)
             self._state = self._steady * np.nan_to_num(self._held)
             logger.info("the group delay is %.6g s now, was %.6g s", made.group_delay, self._made.group_delay)

@@ -239,6 +239,16 @@ def test_a_refused_change_changes_nothing(changed, says):
     assert np.concatenate([first, run(made, data)]).tobytes() == run(other, np.tile(data, (2, 1))).tobytes()
 
 
+def test_the_delay_after_a_change_is_the_nodes_own():
+    made, out = filter_of(spec_of(group_delay=0.5), high=40.0)
+    assert made.group_delay == out.group_delay
+    made.change(made.settings.changed(high=10.0))
+    assert made.group_delay == filter_of(spec_of(group_delay=0.5), high=10.0)[1].group_delay > out.group_delay
+    with pytest.raises(ConfigurationError):
+        made.change(made.settings.changed(high=600.0))
+    assert made.group_delay == filter_of(spec_of(group_delay=0.5), high=10.0)[1].group_delay
+
+
 def test_a_change_of_the_streams_offset_is_refused():
     one, half = ((0.5, 0.5, 0.0, 1.0, 0.0, 0.0),), ((0.25, 0.25, 0.0, 1.0, 0.0, 0.0),)
     made, _ = filter_of(spec_of(offset=3.0), kind="sos", sos=one)
