@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ from pyacq_lab.processing.merging import (
     require_channels,
     require_same,
 )
-from pyacq_lab.processing.spans import NS_PER_S, nothing_after, part_of
+from pyacq_lab.processing.spans import NS_PER_S, part_of
 from pyacq_lab.processing.timebase import TimeBase, Times
 from pyacq_lab.processing.track import NEVER, Method, Track
 
@@ -80,9 +81,9 @@ class StreamAlignerSettings(Settings):
 
 @dataclass(slots=True)
 class _Waiting:
-    """Samples of the reference, of which ``done`` have gone out."""
+    """Samples of the reference, of which ``done`` have gone out; or a gap of it."""
 
-    chunk: Chunk
+    item: Chunk | Gap
     times: Times
     done: int = 0
 
@@ -98,7 +99,8 @@ class StreamAligner(Transform):
 
     A value is that of the nearest sample (of two as near, the earlier one), that of the previous one, for one
     sample period where none follows, or linear between two that follow each other. Nothing is taken across a
-    gap or from beyond the ends of a stream. NaN in the input are values like others.
+    gap or from beyond the ends of a stream; samples that are left out for want of a value are a gap whose
+    reason is ``unaligned``. NaN in the input are values like others.
 
     The clocks that stamp the inputs must agree: those of one host do.
     """
@@ -154,7 +156,7 @@ class StreamAligner(Transform):
         for track in self._tracks.values():
             track.reset()
 
-    def process(self, chunk: Chunk, name: str) -> Sequence[Chunk]:
+    def process(self, chunk: Chunk, name: str) -> Sequence[Chunk | Gap]:
         """Take one chunk; give the samples of the reference for which all is known."""
         if not len(chunk):
             return ()
@@ -168,15 +170,15 @@ class StreamAligner(Transform):
             self._tracks[name].add(chunk, values)
         return self._give()
 
-    def gap(self, gap: Gap, name: str) -> Sequence[Chunk]:
+    def gap(self, gap: Gap, name: str) -> Sequence[Chunk | Gap]:
         """Stop waiting for what will not come."""
         if name == self._reference:
-            self._waiting.append(_Waiting(nothing_after(gap, self._made), np.empty(0, np.int64)))
+            self._waiting.append(_Waiting(gap, np.empty(0, np.int64)))
         else:
             self._tracks[name].gap(gap)
         return self._give()
 
-    def finish(self, name: str) -> Sequence[Chunk]:
+    def finish(self, name: str) -> Sequence[Chunk | Gap]:
         """At the end of the reference, wait for nobody; that of another input is one more gap."""
         if name != self._reference:
             self._tracks[name].end_epoch()
@@ -255,21 +257,21 @@ class StreamAligner(Transform):
             return spec.to_physical(chunk.data)
         return chunk.data.astype(self._dtype_of(name, spec))
 
-    def _give(self, everything: bool = False) -> list[Chunk]:
-        made: list[Chunk] = []
+    def _give(self, everything: bool = False) -> list[Chunk | Gap]:
+        made: list[Chunk | Gap] = []
         done = patience = self._patience()
         limit = max(patience, min(track.known_to for track in self._tracks.values()))
         while self._waiting:
             first = self._waiting[0]
             stop = len(first.times) if everything else int(np.searchsorted(first.times, limit, side="right"))
-            if len(first.times) == 0:
-                made.append(first.chunk)
+            if isinstance(first.item, Gap):
+                made.append(first.item)
             elif stop > first.done:
                 times = first.times[first.done : stop]
                 for name, track in self._tracks.items():
                     self._note_lag(name, not everything and track.known_to < times[-1])
                 rate = self._made.sample_rate
-                made += self._merge(part_of(first.chunk, first.done, stop, rate), times)
+                made += self._merge(part_of(first.item, first.done, stop, rate), times)
                 done = max(done, int(times[-1]))
                 first.done = stop
             if first.done < len(first.times):
@@ -280,7 +282,7 @@ class StreamAligner(Transform):
                 track.forget(done)
         return made
 
-    def _merge(self, chunk: Chunk, times: Times) -> list[Chunk]:
+    def _merge(self, chunk: Chunk, times: Times) -> list[Chunk | Gap]:
         """Put the other inputs beside samples of the reference."""
         out = np.empty((len(chunk), self._made.n_channels), self._made.np_dtype)
         out[:, self._columns[self._reference]] = chunk.data
@@ -294,11 +296,14 @@ class StreamAligner(Transform):
             else:
                 keep &= exists
         whole = chunk.with_data(out)
-        edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).tolist()
-        rate = self._made.sample_rate
-        made = [part_of(whole, a, b, rate) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-        if not keep[-1]:
-            made.append(part_of(whole, len(whole), len(whole), rate))  # tells of the gap
+        edges = [0, *(np.flatnonzero(np.diff(keep)) + 1).tolist(), len(keep)]
+        rate, start = self._made.sample_rate, chunk.start
+        made: list[Chunk | Gap] = []
+        for a, b in pairwise(edges):
+            if keep[a]:
+                made.append(part_of(whole, a, b, rate))
+            else:
+                made.append(Gap(start + a, start + b, epoch=chunk.epoch, reason="unaligned"))
         return made
 
     def _patience(self) -> int:

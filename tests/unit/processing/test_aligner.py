@@ -41,7 +41,12 @@ def chunk(start, values, ms=None, rate=1000.0, epoch=0, uncertainty_ns=-1):
 
 def rows(chunks):
     """Absolute index of each sample, and its channels."""
-    return {c.start + k: tuple(row) for c in chunks for k, row in enumerate(c.data.tolist())}
+    return {
+        c.start + k: tuple(row)
+        for c in chunks
+        if isinstance(c, Chunk)
+        for k, row in enumerate(c.data.tolist())
+    }
 
 
 def feed(made, *steps):
@@ -208,13 +213,15 @@ def test_integers_are_filled_with_a_number():
 def test_a_gap_of_the_reference_is_told_even_if_nothing_follows():
     made, _ = aligner()
     got = feed(made, ("a", chunk(0, [0.0])), ("a", Gap(1, 50)), ("b", chunk(0, np.arange(3.0))))
-    assert [(c.start, len(c)) for c in got] == [(0, 1), (50, 0)]
+    assert [(c.start, len(c)) for c in got] == [(0, 1), (1, 49)]
+    assert got[1] == Gap(1, 50)
 
 
 def test_a_gap_at_the_end_of_another_input_is_told_as_well():
     made, _ = aligner()
     got = feed(made, ("a", chunk(0, np.arange(5.0))), ("b", chunk(0, np.arange(2.0))), ("b", Gap(2, 1000)))
-    assert [(c.start, len(c)) for c in got] == [(0, 2), (5, 0)]
+    assert [(c.start, len(c)) for c in got] == [(0, 2), (2, 3)]
+    assert got[1] == Gap(2, 5, reason="unaligned")
 
 
 @pytest.mark.parametrize("method", ["nearest", "previous", "linear"])
@@ -257,7 +264,7 @@ def test_an_input_that_stalls_is_waited_for_so_long(caplog):
         assert sorted(rows(got)) == list(range(10))
         assert not caplog.records
         got = feed(made, ("a", chunk(100, np.arange(100.0, 150.0))), ("a", chunk(150, [150.0])))
-    assert [(c.start, len(c)) for c in got] == [(50, 0), (51, 0)]  # told of as gaps
+    assert got == [Gap(10, 50, reason="unaligned"), Gap(50, 51, reason="unaligned")]
     assert ["'b' lags by more than latency=0.1 s" in r.getMessage() for r in caplog.records] == [True]
     got = feed(made, ("b", chunk(10, np.arange(10.0, 151.0))))  # it was late, and is there again
     assert sorted(rows(got)) == list(range(51, 151))
@@ -303,7 +310,7 @@ def test_another_epoch_of_the_reference_counts_anew():
     made, _ = aligner()
     feed(made, ("a", chunk(0, [0.0, 1.0])), ("b", chunk(0, np.arange(1.0))))
     rest = made.finish("a")
-    assert [(c.start, len(c), c.epoch) for c in rest] == [(2, 0, 0)]
+    assert rest == [Gap(1, 2, reason="unaligned")]
     got = feed(made, ("b", chunk(1, np.arange(1.0, 9.0))), ("a", chunk(0, [5.0, 6.0], 5, epoch=1)))
     assert [(c.start, c.epoch) for c in got] == [(0, 1)]
     assert rows(got) == {0: (5.0, 5.0), 1: (6.0, 6.0)}
@@ -398,3 +405,20 @@ def test_lines_between_states_or_large_integers_are_refused():
 def test_one_input_is_the_reference(inputs):
     with pytest.raises(ConfigurationError, match="inputs"):
         StreamAligner.settings_type.checked(inputs=inputs)
+
+
+def test_gaps_say_why() -> None:
+    made, _ = aligner()
+    lost = Gap(4, 6, reason="overrun")
+    got = feed(
+        made,
+        ("b", chunk(0, [0.0, 1.0])),
+        ("b", Gap(2, 3)),
+        ("b", chunk(3, np.arange(3.0, 10.0))),
+        ("a", chunk(0, np.arange(4.0))),
+        ("a", lost),
+        ("a", chunk(6, np.arange(6.0, 8.0))),
+    )
+    got += made.finish("a")
+    assert [item for item in got if isinstance(item, Gap)] == [Gap(2, 3, reason="unaligned"), lost]
+    assert sorted(rows(got)) == [0, 1, 3, 6, 7]
