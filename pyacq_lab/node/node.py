@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, PyacqError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
-from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.roles import Component
 from pyacq_lab.model.settings import Settings
@@ -23,10 +21,9 @@ from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.changes import Changes
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.current import running_node
+from pyacq_lab.node.outputs import NodeOutputs
 from pyacq_lab.node.ports import InputPort, Wire, unknown_port
-from pyacq_lab.node.serving import Serving
 from pyacq_lab.transport.doorbell import Doorbell
-from pyacq_lab.transport.outputs import OutputStream
 from pyacq_lab.transport.ringserver import TransferMode
 from pyacq_lab.wire.streaming import Policy
 
@@ -38,7 +35,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
 
 
-class Node(ABC, Generic[C]):
+class Node(NodeOutputs, ABC, Generic[C]):
     """Common part of source, transform and sink nodes.
 
     Commands (`configure`, `initialize`, `start`, `stop`, `close`, `connect`) are given by one thread at a
@@ -57,20 +54,13 @@ class Node(ABC, Generic[C]):
     default_policy: Policy = "lossless"
 
     def __init__(self, name: str, component_type: type[C], context: NodeContext) -> None:
-        self.name = name
+        super().__init__(name, context)
         self.component_type = component_type
         self.component: C | None = None
         self.inputs: dict[str, InputPort] = {}
-        self.outputs: dict[str, OutputStream] = {}
-        self._servings: dict[str, Serving] = {}  # how outputs are served, where somebody has said it
-        self._described: dict[str, StreamSpec] = {}  # what the component says of them
-        self._context = context
-        self._state = State.CREATED
-        self._reason = ""
         self._last_error = ""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._stop_wanted = threading.Event()
         self._bell = Doorbell()  # what the thread waits on, besides its inputs
         self._changes = Changes()
         self._opened = threading.Event()
@@ -220,44 +210,6 @@ class Node(ABC, Generic[C]):
             raise LifecycleError("cannot disconnect an input of a node that is running: stop it first")
         port.wire = None
 
-    def configure_output(self, name: str, **settings: Any) -> None:
-        """Say how an output is served; it stays so when the node is configured again.
-
-        What was not said before nor now stays as it would be: at the nodegroup's address, with shared memory
-        for those who can. Another protocol, interface or port is another address: inputs that are connected
-        to the output must be connected again.
-
-        Parameters
-        ----------
-        name : str
-            The output's name.
-        **settings
-            protocol, interface, port, transfermode, compression, buffer_size, buffer_seconds; see
-            `pyacq_lab.node.serving.Serving`.
-
-        Raises
-        ------
-        ConfigurationError, MissingDependency
-            A setting is unknown, out of range or the node's own to say; nothing was changed.
-        LifecycleError
-            The node is running or closed.
-        UnknownName
-            There is no such output.
-        """
-        next_state(self._state, Command.CONFIGURE, self._reason)
-        # The outputs of a source are known when it is configured; until then any name may become one.
-        output = self._output(name) if self.outputs else None
-        serving = self._servings.get(name, Serving()).changed(settings, f"output {self.name}.{name}")
-        if output is not None:
-            before = output.address
-            serving.apply(output, self._described.get(name))
-            if output.address != before:
-                log.info(
-                    "output %s is at another address now (%s): connect its inputs again",
-                    output.full_name, output.address.endpoint,
-                )  # fmt: skip
-        self._servings[name] = serving
-
     # --- questions
 
     def settings_schema(self) -> dict[str, Any]:
@@ -283,18 +235,6 @@ class Node(ABC, Generic[C]):
             settings=settings,
             last_error=self._last_error,
         )
-
-    def output_address(self, name: str) -> StreamAddress:
-        """Where an output can be read. Raises UnknownName where there is none of that name (yet)."""
-        return self._output(name).address
-
-    def output_spec(self, name: str) -> StreamSpec | None:
-        """What an output's stream is; None where that is not known before the node is initialised."""
-        return self._output(name).spec
-
-    def output_readers(self, name: str) -> tuple[ReaderStatus, ...]:
-        """Accounts of an output's readers, as it has them. Raises as `output_address`."""
-        return self._output(name).readers()
 
     def edges(self) -> list[Edge]:
         """The node's connections."""
@@ -356,41 +296,6 @@ class Node(ABC, Generic[C]):
             f"{kind}.describe gave {described!r}; wanted {{name of an output: StreamSpec}}"
         )
 
-    def _make_outputs(self, names: list[str]) -> None:
-        """Have exactly these outputs; those that stay keep their address."""
-        for name in [n for n in self.outputs if n not in names]:
-            self.outputs.pop(name).close()
-            self._described.pop(name, None)
-        for name in names:
-            if name not in self.outputs:
-                output = OutputStream(name, node=self.name, context=self._context)
-                try:
-                    self._servings.get(name, Serving()).apply(output, None)
-                except BaseException:
-                    output.close()
-                    raise
-                self.outputs[name] = output
-
-    def _describe_output(self, name: str, spec: StreamSpec) -> None:
-        """Take over what the component says of an output."""
-        self._servings.get(name, Serving()).apply(self.outputs[name], spec)
-        self._described[name] = spec
-
-    def _wait_room(self, output: OutputStream, count: int, patience: float = 0.0) -> bool:
-        """Wait for lossless readers where the stream waits.
-
-        Returns False where there is no room ``patience`` seconds after the node was asked to stop.
-        """
-        if output.spec is None or not output.spec.waits:
-            return True
-        deadline: float | None = None
-        while not output.wait_room(count, 0.1):
-            if self._stop_wanted.is_set():
-                deadline = deadline or time.monotonic() + patience
-                if time.monotonic() >= deadline:
-                    return False
-        return True
-
     def _wired(self) -> dict[str, InputPort]:
         return self.inputs
 
@@ -398,11 +303,6 @@ class Node(ABC, Generic[C]):
         if name not in self.inputs:
             raise unknown_port("input", name, list(self.inputs), self.name)
         return self.inputs[name]
-
-    def _output(self, name: str) -> OutputStream:
-        if name not in self.outputs:
-            raise unknown_port("output", name, list(self.outputs), self.name)
-        return self.outputs[name]
 
     def _current(self) -> C:
         if self.component is None:
