@@ -18,6 +18,8 @@ def _as_samples(value: Any) -> npt.NDArray[Any]:
     array = np.array(value)  # a copy: what is played does not change with what the caller does to it
     if array.dtype.hasobject:
         raise ValueError(f"an array of {array.dtype} holds Python objects: wanted numbers")
+    if array.dtype.kind not in "biufcV":
+        raise ValueError(f"an array of {array.dtype}: wanted numbers")
     if array.ndim < 1 or not array.size:
         raise ValueError(f"an array of shape {array.shape}: wanted samples, time first")
     array.flags.writeable = False

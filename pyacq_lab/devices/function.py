@@ -47,8 +47,8 @@ def source(*, sample_rate: float, **fields: Any) -> Any:
     """Make a node type of a function that gives samples for times.
 
     It is called with the times of the samples that are due, s since the start, shape (n_samples,), and gives
-    one row for each, at the pace of the clock; what polls a device with one value gives it for each. Its
-    other arguments are settings, as those of `pyacq_lab.transform`.
+    one row for each, or one number, which is one channel, at the pace of the clock; what polls a device with
+    one value gives it for each. Its other arguments are settings, as those of `pyacq_lab.transform`.
 
     Parameters
     ----------

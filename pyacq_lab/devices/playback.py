@@ -218,7 +218,7 @@ class Playback(Source):
                 "only one can begin again where it ended; choose one with streams=['...']"
             )
         period = _period_of(recordings[0]) if recordings else (0, 0)
-        self._specs = {name: track.spec() for name, track in tracks.items()}
+        self._specs = {name: _with_room(track, settings) for name, track in tracks.items()}
         self._players: dict[str, SamplePlayer | EventPlayer] = {
             name: SamplePlayer(track, settings)
             if isinstance(track, Recording)
@@ -253,6 +253,15 @@ class Playback(Source):
 
     def _only(self, name: str, reading: Reading | None) -> Mapping[str, Reading] | Reading | None:
         return reading if reading is None or len(self._players) == 1 else {name: reading}
+
+
+def _with_room(track: Recording | EventTrack, settings: PlaybackSettings) -> StreamSpec:
+    """Spec of a track, with room for its chunks: a ring buffer takes at once what is half as long."""
+    spec = track.spec()
+    if isinstance(track, EventTrack):
+        return spec
+    room = 2 * min(settings.chunk_size, len(track.data) * (settings.loops or settings.chunk_size))
+    return spec.replace(buffer_size=room) if room > spec.ring_size else spec
 
 
 def _period_of(recording: Recording) -> tuple[int, int]:

@@ -205,6 +205,7 @@ def _load_csv(file: Path, sample_rate: float | None, segment: int | None) -> Tra
             comments=None,
             converters=lambda cell: float(cell.strip() or "nan"),
         )
+    first[0] = first[0].removeprefix("# ")  # as numpy.savetxt writes a header
     names = tuple(cell.strip() for cell in first) if is_header else ()
     return one_recording(Recording(data, _needed(sample_rate, file), channel_names=names))
 

@@ -54,9 +54,14 @@ def start(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
 
 
 def stop(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
-    """Stop what runs, what is read first: its readers still deal with what is under way."""
-    for level in upstream_first_levels(nodes, edges):
-        _command("stop", level, State.RUNNING)
+    """Stop what runs, what is read first: its readers still deal with what is under way.
+
+    One that does not stop in good order keeps none of the others running: its error is raised when all have
+    been told.
+    """
+    errors = [e for level in upstream_first_levels(nodes, edges) for e in _told("stop", level, State.RUNNING)]
+    if errors:
+        raise errors[0]
 
 
 def emergency_stop(groups: Sequence[NodeGroupHandle | LocalNodeGroup]) -> dict[str, list[str]]:
@@ -86,8 +91,12 @@ def upstream_first_levels(nodes: Sequence[AnyNode], edges: list[Edge]) -> list[l
 
 def _command(command: str, nodes: list[AnyNode], state: State) -> None:
     """Give one command to those nodes that are in a state, all at once; wait for all, then raise an error."""
+    if errors := _told(command, nodes, state):
+        raise errors[0]
+
+
+def _told(command: str, nodes: list[AnyNode], state: State) -> list[BaseException]:
+    """Give one command to those nodes that are in a state, all at once, and wait for all; give the errors."""
     due = [node for node in nodes if node.state is state]
     futures: list[Future[Any]] = [node.call(command, _sync="async") for node in due]
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    if errors:
-        raise errors[0]
+    return [error for future in futures if (error := future.exception()) is not None]

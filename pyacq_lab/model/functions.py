@@ -45,14 +45,15 @@ class FunctionNode(Component):
         return type(self).function(samples, **values)
 
     def _array(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Call it, and refuse what is not one row for each sample."""
+        """Call it, and refuse what is not one row for each sample; one number for each is one channel."""
         made = np.asarray(self._call(samples))
         if made.ndim < 1 or len(made) != len(samples):
             raise StreamMismatch(
                 f"{type(self).__name__} took {len(samples)} samples and gave an array of shape {made.shape}: "
                 "wanted one row for each sample; write a class where that does not fit"
             )
-        return made
+        is_channel = made.ndim == 1 and made.dtype.names is None and len(self.fields.get("shape", ())) != 1
+        return made[:, np.newaxis] if is_channel else made
 
     def _described(self, made: npt.NDArray[Any], spec: StreamSpec) -> StreamSpec:
         """Spec of a stream of such arrays, with what the author says of it."""
@@ -106,8 +107,8 @@ def transform(function: Function | None = None, /, **fields: Any) -> Any:
     """Make a node type of a function that turns samples into as many others.
 
     It is called with an array (n_samples, n_channels), in the stream's physical units, and gives one row
-    for each: it must not depend on how the stream is cut, and keep no state. Its other arguments are settings
-    of the node, all of which may change while it runs.
+    for each, or one number, which is one channel: it must not depend on how the stream is cut, and keep no
+    state. Its other arguments are settings of the node, all of which may change while it runs.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self, cast, dataclass_transform
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, cast, dataclass_transform, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -65,7 +65,8 @@ class Settings(BaseModel):
 (cutoff: corner frequency [Hz])
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Where NaN or infinity means something, a field says `allow_inf_nan=True`.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
@@ -120,14 +121,27 @@ class Settings(BaseModel):
 
     @classmethod
     def _fault(cls, item: Any) -> str:
-        place = ".".join(str(part) for part in item["loc"]) or "settings"
+        place = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            return f"unknown setting {place!r} (known: {', '.join(cls.model_fields) or 'none'})"
+            return f"unknown setting {place!r} (known: {', '.join(_fields_at(cls, item['loc'])) or 'none'})"
+        if item["type"] == "value_error" and not place:  # what a validator of all of them says
+            return str(item["ctx"]["error"])
         has_value = item["loc"] and item["type"] != "missing"
         came = f"{place}={item['input']!r}" if has_value else place
         first = str(item["loc"][0]) if item["loc"] else ""
         about = cls.about(first) if first in cls.model_fields else ""
-        return f"{came}: {item['msg']}{f' ({place}: {about})' if about else ''}"
+        said = item["msg"].removeprefix("Value error, ")
+        return f"{came or 'settings'}: {said}{f' ({place}: {about})' if about else ''}"
+
+
+def _fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Names of what there is at the place of a setting, which may lie in settings within settings."""
+    for part in place[:-1]:
+        if part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+            inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type)]
+            model = next((t for t in inner if issubclass(t, BaseModel)), model)
+    return list(model.model_fields)
 
 
 def _extra(field: FieldInfo) -> Mapping[str, Any]:

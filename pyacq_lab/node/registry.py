@@ -12,6 +12,7 @@ from typing import Any
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.names import OF_HANDLES
 from pyacq_lab.model.roles import Component, Sink, Source, Transform
+from pyacq_lab.model.settings import Settings
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
 from pyacq_lab.node.sink import SinkNode
@@ -98,6 +99,11 @@ class Registry:
         if inspect.isabstract(component_type):
             lacks = ", ".join(sorted(component_type.__abstractmethods__))
             raise ConfigurationError(f"{component_type.__name__} is no whole node type: it lacks {lacks}")
+        settings_type: Any = component_type.settings_type
+        if not (isinstance(settings_type, type) and issubclass(settings_type, Settings)):
+            raise ConfigurationError(
+                f"{component_type.__name__}.settings_type is {settings_type!r}: wanted a subclass of Settings"
+            )
         taken = sorted(
             n for n in OF_HANDLES if inspect.isroutine(inspect.getattr_static(component_type, n, None))
         )

@@ -55,7 +55,7 @@ class StreamAlignerSettings(Settings):
         "fill keeps it, with `fill_value` in that input's channels",
     )
     fill_value: float | None = setting(
-        None, description="what fills, raw; None: NaN, in streams of floats only"
+        None, allow_inf_nan=True, description="what fills, raw; None: NaN, in streams of floats only"
     )
     latency: float = setting(
         1.0,

@@ -32,7 +32,6 @@ class AnalogTriggerSettings(EdgeSettings):
     hysteresis: float = setting(
         0.0,
         ge=0,
-        allow_inf_nan=False,
         live=True,
         description="how far the signal must come back before the next edge, in the units of the stream",
     )

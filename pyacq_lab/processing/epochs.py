@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import StrictInt, model_validator
 
+from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.events import EVENT_BUFFER, event_dtype, index_in, require_events
 from pyacq_lab.model.roles import Transform
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 SAME_MOMENT = NS_PER_S // 4
 """How far the time of an event may be from that of its sample, ns; beyond, it is of another epoch."""
+
+MAX_NBYTES = 1 << 30
+"""Largest epoch, bytes."""
 
 _NBYTES = 64 << 20
 
@@ -116,6 +120,11 @@ class EpochAccumulator(Transform):
         self._events = require_events(inputs["events"], "EpochAccumulator")
         self._n_before = round(settings.before * spec.sample_rate)
         self._n = max(1, self._n_before + round(settings.after * spec.sample_rate))
+        if (nbytes := 8 * self._n * spec.n_channels) > MAX_NBYTES:
+            raise ConfigurationError(
+                f"an epoch of {self._n} samples in {spec.n_channels} channels is {nbytes / 2**30:.3g} GiB: "
+                "wanted at most 1; cut shorter ones, or take fewer channels"
+            )
         self._n_kept = self._n + round(settings.history * spec.sample_rate)
         if spec.waits:
             self._n_kept += 2 * spec.ring_size

@@ -29,7 +29,7 @@ _QUALITY = {"low": "LQ", "medium": "MQ", "high": "HQ", "very high": "VHQ"}
 class ResampleSettings(Settings):
     """Settings of `Resample`."""
 
-    sample_rate: float = setting(gt=0, allow_inf_nan=False, unit="Hz", description="rate of the output")
+    sample_rate: float = setting(gt=0, unit="Hz", description="rate of the output")
     quality: Literal["low", "medium", "high", "very high"] = setting(
         "high",
         description="of soxr's filter: low and medium are 16 bits exact, high 20 and very high 28; all keep "

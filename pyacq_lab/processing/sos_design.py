@@ -76,14 +76,14 @@ def design(settings: SosFilterSettings, sample_rate: float) -> Sections:
     Raises
     ------
     ConfigurationError
-        A corner lies at or above half the sample rate, or the coefficients given are not a stable filter.
+        A corner lies at or above half the sample rate, or what comes out is not a stable filter.
     """
     corners = require_corners((settings.low, settings.high, settings.center), sample_rate)
     if settings.sos is not None:
         return _checked(np.array(settings.sos, dtype=np.float64))
     if settings.center is not None:
         b, a = signal.iirnotch(settings.center, settings.quality, fs=sample_rate)
-        return np.concatenate([b, a], dtype=np.float64)[np.newaxis]
+        return _stable(np.concatenate([b, a], dtype=np.float64)[np.newaxis], settings, sample_rate)
     band: Any = corners[0] if len(corners) == 1 else corners
     order, kind = settings.order, settings.kind
     sos: Any  # scipy's annotations do not know that output="sos" gives an array
@@ -92,7 +92,7 @@ def design(settings: SosFilterSettings, sample_rate: float) -> Sections:
         sos = signal.bessel(order, band, kind, norm="mag", output="sos", fs=sample_rate)
     else:
         sos = signal.butter(order, band, kind, output="sos", fs=sample_rate)
-    return sos
+    return _stable(sos, settings, sample_rate)
 
 
 def dc_gain(sos: Sections) -> float:
@@ -119,6 +119,21 @@ def group_delay(settings: SosFilterSettings, sos: Sections, sample_rate: float) 
         return 0.0
     delays = (above / below).real
     return float((delays[:, 0] - delays[:, 1]).sum() / sample_rate)
+
+
+def _stable(sos: Sections, settings: SosFilterSettings, sample_rate: float) -> Sections:
+    """Refuse a design of which rounding has put a pole on the unit circle, or outside."""
+    a1, a2 = sos[:, 4], sos[:, 5]
+    if not ((a2 < 1) & (np.abs(a1) < 1 + a2)).all():  # where the poles of a section lie inside
+        given = {name: getattr(settings, name) for name in ("low", "high", "center")}
+        if settings.center is not None:
+            given["quality"] = settings.quality
+        words = ", ".join(f"{name}={value:g}" for name, value in given.items() if value is not None)
+        raise ConfigurationError(
+            f"{words}: no stable {settings.kind} filter of order {settings.order} at {sample_rate:g} Hz in "
+            "float64: corners must lie farther from 0 Hz and from half the sample rate; resample first"
+        )
+    return sos
 
 
 def _checked(sos: Sections) -> Sections:

@@ -31,7 +31,7 @@ REACH = 5.0
 class TimeFrequencySettings(Settings):
     """Settings of `TimeFrequency`."""
 
-    frequencies: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = setting(
+    frequencies: tuple[Annotated[float, Field(gt=0)], ...] = setting(
         min_length=1, unit="Hz", description="frequencies of the wavelets"
     )
     n_cycles: float = setting(

@@ -69,6 +69,8 @@ def test_is_told_in_words_where_settings_are_shown():
         ({"data": []}, "wanted samples, time first"),
         ({"data": 3.0}, "wanted samples, time first"),
         ({"data": [{}]}, "holds Python objects"),
+        ({"data": ["a", "b"]}, "an array of <U1: wanted numbers"),
+        ({"data": np.zeros(5, "M8[s]")}, r"an array of datetime64\[s\]: wanted numbers"),
         ({"data": [[1, 2]], "channel_names": ("a",)}, r"data of shape \(1, 2\): 1 channel_names for 2"),
         ({"data": [1], "speed": 0}, "speed=0"),
         ({}, "data: Field required"),
@@ -77,3 +79,12 @@ def test_is_told_in_words_where_settings_are_shown():
 def test_refusals(settings, says):
     with pytest.raises(ConfigurationError, match=says):
         source_of(**settings)
+
+
+@pytest.mark.parametrize("loops", [0, 1, 3])
+def test_the_ring_has_room_for_long_chunks(loops):
+    source = source_of(data=np.zeros((30_000, 2)), chunk_size=50_000, loops=loops, realtime=False)
+    (spec,) = source.describe().values()
+    reading = source.read(0.1)
+    assert len(reading.data) == (30_000 if loops == 1 else 50_000)
+    assert spec.ring_size >= 2 * len(reading.data)

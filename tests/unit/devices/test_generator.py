@@ -157,7 +157,10 @@ def test_ten_minutes_have_as_many_samples_as_they_should_have(sample_rate):
         ({"waveform": "bursts", "length": 2.0}, "wanted less than the period"),
         ({"channels": ({}, {"frequency": 501.0})}, "channel 1: frequency=501.0 Hz"),
         ({"n_channels": 3, "channels": ({}, {})}, "2 of them for n_channels=3"),
-        ({"waveform": "triangle"}, "one of sine, square"),
+        ({"waveform": "triangle"}, "waveform='triangle': Input should be 'sine', 'square'"),
+        ({"sample_rate": float("inf")}, "sample_rate=inf: Input should be a finite number"),
+        ({"amplitude": float("nan")}, "amplitude=nan: Input should be a finite number"),
+        ({"channels": ({"nam": "x"},)}, r"unknown setting 'channels.0.nam' \(known: name, waveform"),
     ],
 )
 def test_refusals(settings, says):

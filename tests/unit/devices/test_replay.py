@@ -122,6 +122,13 @@ def test_csv_with_names_and_missing_values(tmp_path):
     np.testing.assert_array_equal(joined(play(replay)), [[1, 2], [3, np.nan], [5, 6]])
 
 
+def test_csv_with_the_header_that_numpy_writes(tmp_path):
+    np.savetxt(tmp_path / "data.csv", [[1, 2], [3, 4]], delimiter=",", header="left,right")
+    replay = replay_of(path=str(tmp_path / "data.csv"), sample_rate=10.0)
+    assert replay.describe()["out"].channel_names == ("left", "right")
+    np.testing.assert_array_equal(joined(play(replay)), [[1, 2], [3, 4]])
+
+
 def test_csv_without_names(tmp_path):
     (tmp_path / "data.csv").write_text("1\n2\n")
     np.testing.assert_array_equal(

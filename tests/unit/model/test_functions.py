@@ -87,6 +87,25 @@ def test_the_stream_that_comes_out_is_found_out():
     np.testing.assert_array_equal(made.process(Chunk(0, data), "in"), np.full((4, 3), 8.0))
 
 
+def test_one_number_for_each_sample_is_a_channel():
+    @transform(channel_names=("power",))
+    def power(data):
+        return (data**2).mean(axis=1)
+
+    @source(sample_rate=100.0)
+    def ramp(t):
+        return t
+
+    made, out = ready(power)
+    assert (out.shape, out.names) == ((-1, 1), ("power",))
+    np.testing.assert_array_equal(made.process(Chunk(0, np.full((4, 3), 2.0)), "in"), np.full((4, 1), 4.0))
+    clocked = ramp(ramp.settings_type())
+    clocked.clock = ManualClock()
+    assert clocked.describe()["out"].shape == (-1, 1)
+    clocked.open()
+    assert clocked.read(1.0).data.shape[1:] == (1,)
+
+
 def test_what_is_no_row_for_each_sample_is_refused():
     @transform
     def mean(data):

@@ -36,13 +36,41 @@ def test_checked_settings_are_frozen():
         ({}, r"high: Field required \(high: upper corner \[Hz\]\)"),
         ({"high": 2, "hihg": 3}, r"unknown setting 'hihg' \(known: low, high, names\)"),
         ({"high": "loud"}, "high='loud': .*valid number"),
-        ({"low": 3, "high": 2}, "low must lie below high"),
+        ({"low": 3, "high": 2}, "^BandSettings: low must lie below high$"),
+        ({"high": float("inf")}, "high=inf: Input should be a finite number"),
+        ({"low": float("nan"), "high": 2}, "low=nan: "),
         ({"high": 2, "names": ["a", 3]}, r"names\.1=3: .*valid string"),
     ],
 )
 def test_refusals(values, says):
     with pytest.raises(ConfigurationError, match=says):
         BandSettings.checked(**values)
+
+
+class ArraySettings(Settings):
+    bands: tuple[BandSettings, ...] = ()
+    first: BandSettings | None = None
+    filler: float | None = setting(None, allow_inf_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            {"bands": [{"high": 2}, {"high": 2, "hihg": 3}]},
+            r"setting 'bands\.1\.hihg' \(known: low, high, names\)",
+        ),
+        ({"first": {"hihg": 3, "high": 2}}, r"unknown setting 'first\.hihg' \(known: low, high, names\)"),
+        ({"bands": [{"low": 3, "high": 2}]}, r"bands\.0=\{'low': 3, 'high': 2\}: low must lie below high"),
+    ],
+)
+def test_refusals_in_settings_within_settings(values, says):
+    with pytest.raises(ConfigurationError, match=says):
+        ArraySettings.checked(**values)
+
+
+def test_a_field_may_take_what_is_not_finite():
+    assert ArraySettings.checked(filler=float("inf")).filler == float("inf")
 
 
 def test_names_every_fault_at_once():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
+from pyacq_lab.model.roles import Transform
 from pyacq_lab.node.registry import BUILT_IN, Registry
 
 MODULE = """
@@ -95,3 +96,19 @@ def test_names_that_are_taken_stay_with_who_had_them(folder, caplog):
     assert registry.names() == sorted(BUILT_IN)
     assert registry.find("SosFilter").__module__ == "pyacq_lab.processing.sos"
     assert "node type SosFilter of package lab-taker is left out: this package has it" in caplog.text
+
+
+def test_settings_of_another_kind_are_refused():
+    class Odd(Transform):
+        settings_type = dict
+
+        def describe(self, inputs):
+            return inputs
+
+        def process(self, chunk, name):
+            return chunk.data
+
+    with pytest.raises(
+        ConfigurationError, match=r"Odd\.settings_type is <class 'dict'>: wanted a subclass of S"
+    ):
+        Registry().register(Odd)

@@ -181,6 +181,11 @@ def test_an_event_of_a_time_that_never_was_holds_nothing_up():
     ("how", "error", "says"),
     [
         ({"before": -0.5, "after": 0.5}, ConfigurationError, "from 0.5 s to 0.5 s is empty"),
+        (
+            {"after": 1e7},
+            ConfigurationError,
+            "an epoch of .* samples in 2 channels is .* GiB: wanted at most 1",
+        ),
         ({"events": SPEC}, StreamMismatch, "takes events"),
         ({"signal": EVENTS}, StreamMismatch, "takes an analogsignal"),
     ],
