@@ -71,7 +71,7 @@ def _one(run: Run, name: str, segment: int | None) -> Signal:
 def _track(signal: Signal, delay_ns: int) -> Track:
     spec = signal.spec
     if spec.streamtype == "event" and spec.np_dtype.names == event_dtype().names:
-        events = events_in(np.concatenate([signal.raw(a, b) for a, b in _pieces(signal)]))
+        events = events_in(np.concatenate([signal.raw(a, b) for a, b in signal.pieces]))
         first = events[0].time_ns if events else 0
         shifted = (replace(event, time_ns=event.time_ns - first + delay_ns) for event in events)
         return EventTrack(tuple(shifted), spec.sample_rate)
@@ -84,8 +84,3 @@ def _track(signal: Signal, delay_ns: int) -> Track:
         gaps=tuple((gap.start - signal.start, gap.stop - signal.start) for gap in signal.gaps),
         stream=spec,
     )
-
-
-def _pieces(signal: Signal) -> list[tuple[int, int]]:
-    edges = [signal.start, *(i for gap in signal.gaps for i in (gap.start, gap.stop)), signal.stop]
-    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,6 +68,24 @@ class Run:
             There is no stream of this name.
         """
         return self._entry(self.manifest(), name).ledger
+
+    def export(
+        self,
+        path: str | Path,
+        format: str | None = None,
+        streams: str | Sequence[str] | None = None,
+        *,
+        segment: int | None = None,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Write the run, or some of its streams, into one file of another format.
+
+        As `pyacq_lab.recording.export.export`, which says what the arguments are and what is raised.
+        """
+        from pyacq_lab.recording.export import export
+
+        return export(self, path, format, streams, segment=segment, overwrite=overwrite, progress=progress)
 
     def _entry(self, manifest: Manifest, name: str) -> StreamEntry:
         if name not in manifest.streams:

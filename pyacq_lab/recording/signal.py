@@ -103,6 +103,12 @@ class Signal:
         return tuple(Gap(line.start, min(line.stop, self.stop), self.epoch, line.reason) for line in lines)
 
     @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Samples that came, as ``[start, stop)`` between the gaps, in order; some may be empty."""
+        edges = [self.start, *(i for gap in self.gaps for i in (gap.start, gap.stop)), self.stop]
+        return list(zip(edges[::2], edges[1::2], strict=True))
+
+    @property
     def times(self) -> npt.NDArray[np.float64]:
         """Time of each sample, s since the run's start; see `times_between`."""
         return self.times_between(self.start, self.stop)

@@ -1,0 +1,141 @@
+"""What is exported: segments of streams, read block by block, and where each stands in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyacq_lab.errors import ConfigurationError, UnknownName
+from pyacq_lab.model.events import Event, event_dtype, events_in
+from pyacq_lab.recording.manifest import Manifest
+from pyacq_lab.recording.run import Run
+from pyacq_lab.recording.signal import Signal
+
+BLOCK_NBYTES = 4 * 2**20
+"""Bytes of samples in memory at a time, about: a run need not fit."""
+
+Progress = Callable[[int, int], None]
+"""Told how many samples are written, and of how many."""
+
+
+class ExportWarning(UserWarning):
+    """Something of the run that the file's format cannot hold; the message says what."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One segment of a stream.
+
+    Attributes
+    ----------
+    signal : Signal
+        Its samples.
+    number : int
+        Which segment of the stream.
+    title : str
+        The stream's name, and the segment's number where there are several.
+    origin_ns : int
+        Start of the run, ns since 1970 UTC.
+    """
+
+    signal: Signal
+    number: int
+    title: str
+    origin_ns: int
+
+    @property
+    def is_events(self) -> bool:
+        """Whether its samples are events."""
+        spec = self.signal.spec
+        return spec.streamtype == "event" and spec.np_dtype.names == event_dtype().names
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its samples are rows of real numbers, one for each channel."""
+        spec = self.signal.spec
+        return len(spec.sample_shape) <= 1 and spec.np_dtype.kind in "biuf"
+
+    @property
+    def first_time(self) -> float:
+        """Time of its first row, s since the run's start."""
+        return float(self.signal.times_between(self.signal.start, self.signal.start + 1)[0])
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the time of its samples was known."""
+        return len(self.signal.sample_times) > 0
+
+    def blocks(self, start: int, stop: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+        """Cut ``[start, stop)`` into blocks of about `BLOCK_NBYTES`, of a multiple of so many samples."""
+        step = max(1, BLOCK_NBYTES // self.signal.spec.sample_nbytes // multiple) * multiple
+        for at in range(start, stop, step):
+            yield at, min(stop, at + step)
+
+    def events(self) -> list[Event]:
+        """Events, all at once: they are few. Those in gaps never came."""
+        return events_in(np.concatenate([self.signal.raw(a, b) for a, b in self.signal.pieces]))
+
+    def time_of(self, event: Event) -> float:
+        """Time of an event, s since the run's start."""
+        return (event.time_ns - self.origin_ns) / 1e9
+
+
+@dataclass
+class Plan:
+    """All parts of an export.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    manifest : Manifest
+        What ``run.json`` said when the export began.
+    parts : tuple of Part
+        What is to be written; each has samples.
+    progress : callable or None
+        Told of each block.
+    """
+
+    run: Run
+    manifest: Manifest
+    parts: tuple[Part, ...]
+    progress: Progress | None = None
+    _done: int = field(default=0, init=False)
+
+    def wrote(self, n_samples: int) -> None:
+        """Tell that so many more samples are written."""
+        self._done += n_samples
+        if self.progress is not None:
+            self.progress(self._done, sum(len(part.signal) for part in self.parts))
+
+
+def plan_of(
+    run: Run, streams: str | Sequence[str] | None, segment: int | None, progress: Progress | None
+) -> Plan:
+    """Choose what to export; raises as `export`."""
+    manifest = run.manifest()
+    names = (
+        tuple(manifest.streams) if streams is None else (streams,) if isinstance(streams, str) else streams
+    )
+    if len(set(names)) != len(names):
+        raise ConfigurationError(f"streams={list(names)}: wanted each name once")
+    parts: list[Part] = []
+    for name in names:
+        signals = run.segments(name)
+        if segment is not None and not 0 <= segment < len(signals):
+            raise UnknownName(
+                f"segment={segment}: {name!r} has {len(signals)} segment(s), counted from 0"
+                + ("" if streams is not None else "; choose the streams that have it with streams=[...]")
+            )
+        for number, signal in enumerate(signals):
+            if len(signal) and segment in (None, number):
+                title = name if len(signals) == 1 else f"{name} {number}"
+                parts.append(Part(signal, number, title, manifest.started_ns))
+    if not parts:
+        raise ConfigurationError(
+            f"{run.path.name}: there is nothing to export, no sample was recorded of "
+            f"{', '.join(names) or 'any stream'}"
+        )
+    return Plan(run, manifest, tuple(parts), progress)
