@@ -25,6 +25,8 @@ class _Format(NamedTuple):
 
 FORMATS = {
     "hdf5": _Format((".h5", ".hdf5"), "hdf5"),
+    "nwb": _Format((".nwb",), "nwb"),
+    "xdf": _Format((".xdf",), "xdf"),
 }
 """What can be written, by name; each module has ``write(plan, path)``."""
 

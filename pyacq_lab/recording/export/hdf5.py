@@ -52,7 +52,7 @@ def _write_part(h5py: Any, group: Any, part: Part, plan: Plan) -> None:
             "samples",
             (len(signal), *spec.sample_shape),
             spec.np_dtype,
-            chunks=(_chunk_rows(len(signal), spec.sample_nbytes), *spec.sample_shape),
+            chunks=(chunk_rows(len(signal), spec.sample_nbytes), *spec.sample_shape),
             compression="gzip",
             compression_opts=1,
             shuffle=True,
@@ -89,6 +89,6 @@ def _write_part(h5py: Any, group: Any, part: Part, plan: Plan) -> None:
         plan.wrote(stop - start)
 
 
-def _chunk_rows(n_rows: int, sample_nbytes: int) -> int:
+def chunk_rows(n_rows: int, sample_nbytes: int) -> int:
     """Rows in 256 KiB: below what HDF5 keeps of a dataset in memory, so that no chunk is packed twice."""
     return max(1, min(n_rows, 2**18 // sample_nbytes))

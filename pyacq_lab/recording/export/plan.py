@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.events import Event, event_dtype, events_in
@@ -72,6 +74,13 @@ class Part:
         step = max(1, BLOCK_NBYTES // self.signal.spec.sample_nbytes // multiple) * multiple
         for at in range(start, stop, step):
             yield at, min(stop, at + step)
+
+    def in_units(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Samples of a table as floats, in units, NaN in gaps."""
+        if self.signal.spec.np_dtype.kind != "b":
+            return self.signal[start:stop]
+        masked = self.signal.masked(start, stop)
+        return np.where(np.ma.getmaskarray(masked), np.nan, masked.data.astype(np.float64))
 
     def events(self) -> list[Event]:
         """Events, all at once: they are few. Those in gaps never came."""

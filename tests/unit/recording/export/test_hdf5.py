@@ -13,6 +13,7 @@ from pyacq_lab.model.events import events_in
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.export import plan
 from pyacq_lab.recording.manifest import Manifest
+
 from .conftest import FLOATS, RAW
 
 
