@@ -27,6 +27,8 @@ FORMATS = {
     "hdf5": _Format((".h5", ".hdf5"), "hdf5"),
     "nwb": _Format((".nwb",), "nwb"),
     "xdf": _Format((".xdf",), "xdf"),
+    "wav": _Format((".wav",), "wav"),
+    "csv": _Format((".csv",), "csv"),
 }
 """What can be written, by name; each module has ``write(plan, path)``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -148,3 +149,31 @@ def plan_of(
             f"{', '.join(names) or 'any stream'}"
         )
     return Plan(run, manifest, tuple(parts), progress)
+
+
+def only_part(plan: Plan, format: str) -> Part:
+    """Give the only part, for a format that holds one.
+
+    Raises
+    ------
+    ConfigurationError
+        There are several.
+    """
+    first, *others = plan.parts
+    if others:
+        listed = ", ".join(repr(part.title) for part in plan.parts)
+        raise ConfigurationError(
+            f"a {format} file holds one stream from one start, these are {len(plan.parts)}: {listed}; "
+            "choose with streams= and segment="
+        )
+    return first
+
+
+def warn_untimed(part: Part) -> None:
+    """Warn where times in a file would be taken for true."""
+    if not part.is_timed:
+        warnings.warn(
+            f"{part.title!r}: its time is unknown, and is counted from the start of the run",
+            ExportWarning,
+            stacklevel=4,
+        )

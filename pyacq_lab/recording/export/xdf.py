@@ -19,7 +19,7 @@ import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.events import Event
-from pyacq_lab.recording.export.plan import ExportWarning, Part, Plan
+from pyacq_lab.recording.export.plan import ExportWarning, Part, Plan, warn_untimed
 
 _FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _BOUNDARY, _STREAM_FOOTER = range(1, 7)
 _BOUNDARY_MARK = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
@@ -53,12 +53,8 @@ def write(plan: Plan, path: Path) -> None:
         _put(head, {"version": "1.0", "datetime": plan.run.started.isoformat()})
         _chunk(file, _FILE_HEADER, _xml(head))
         for number, part in enumerate(plan.parts, start=1):
-            if not part.is_timed and not part.is_events:
-                warnings.warn(
-                    f"{part.title!r}: its time is unknown, and is counted from the start of the run",
-                    ExportWarning,
-                    stacklevel=3,
-                )
+            if not part.is_events:
+                warn_untimed(part)
             (_write_events if part.is_events else _write_signal)(file, number, part, plan)
 
 
