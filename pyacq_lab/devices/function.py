@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyacq_lab.devices.pacing import Pace, default_chunk_size
+from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Reading
 from pyacq_lab.model.functions import Function, FunctionNode, node_type_of
 from pyacq_lab.model.roles import Source
@@ -43,7 +44,7 @@ class FunctionSource(FunctionNode, Source):
         return Reading(self._array(np.arange(start, stop) / self._rate), time_ns=self._pace.time_ns(start))
 
 
-def source(*, sample_rate: float, **fields: Any) -> Any:
+def source(bare: Any = None, /, *, sample_rate: float | None = None, **fields: Any) -> Any:
     """Make a node type of a function that gives samples for times.
 
     It is called with the times of the samples that are due, s since the start, shape (n_samples,), and gives
@@ -57,12 +58,19 @@ def source(*, sample_rate: float, **fields: Any) -> Any:
     **fields
         What else is to say of the stream, such as ``units="V"``, ``channel_names=("left", "right")``.
 
+    Raises
+    ------
+    ConfigurationError
+        There is no sample rate, or none that could be one.
+
     Examples
     --------
     >>> @source(sample_rate=100.0, units="V")
     ... def wave(t, frequency: float = 2.0):
     ...     return np.sin(2 * np.pi * frequency * t)[:, np.newaxis]
     """
+    if bare is not None or sample_rate is None:
+        raise ConfigurationError("@source without a sample rate: say it, as in @source(sample_rate=1000.0)")
     StreamSpec(sample_rate=sample_rate)  # refused here where it is none
 
     def decorate(function: Function) -> type[FunctionSource]:

@@ -126,6 +126,9 @@ def test_a_source_gives_samples_for_times():
     np.testing.assert_allclose(reading.data[:, 0], np.sin(2 * np.pi * np.arange(10) / 500))
     with pytest.raises(ConfigurationError, match="sample_rate -1"):
         source(sample_rate=-1)
+    for bare in (source, lambda f: source()(f)):
+        with pytest.raises(ConfigurationError, match=r"say it, as in @source\(sample_rate=1000.0\)"):
+            bare(lambda t: t)
 
 
 def test_a_sink_is_called_with_samples():
