@@ -128,25 +128,31 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     def _check_physical(self) -> None:
         for field in ("scale", "offset"):
             value: Any = getattr(self, field)
-            if isinstance(value, list):
-                value = tuple(cast("list[float]", value))
-                msgspec.structs.force_setattr(self, field, value)
-            numbers = cast("tuple[float, ...]", value if isinstance(value, tuple) else (value,))
-            if isinstance(value, tuple) and len(numbers) != self.n_channels:
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            one = not isinstance(value, list | tuple)
+            numbers = (value,) if one else tuple(cast("list[float]", value))
+            if not one and len(numbers) != self.n_channels:
                 raise ConfigurationError(
                     f"{len(numbers)} numbers as {field} for {self.n_channels} channels: give one, or one each"
                 )
             for number in numbers:
-                if not math.isfinite(number) or (field == "scale" and number == 0):
+                if not _is_finite(number) or (field == "scale" and number == 0):
                     raise ConfigurationError(f"{field} {number!r}: wanted a finite number, and a scale not 0")
+            plain = tuple(map(float, numbers))
+            msgspec.structs.force_setattr(self, field, plain[0] if one else plain)
 
     @classmethod
     def of(cls, dtype: np.typing.DTypeLike, **fields: Any) -> StreamSpec:
         """Describe a stream of samples of a numpy data type; the other fields as in the class."""
         for field in ("channel_names", "shape"):
+            if isinstance(fields.get(field), np.ndarray):
+                fields[field] = fields[field].tolist()
             if isinstance(fields.get(field), list):
                 fields[field] = tuple(fields[field])
         try:
+            if dtype is None:  # pyright: ignore[reportUnnecessaryComparison]
+                raise TypeError("give one")  # numpy would make float64 of it
             described = np.dtype(dtype)
         except (TypeError, ValueError, SyntaxError) as error:
             raise ConfigurationError(f"dtype {dtype!r} is not a numpy data type: {error}") from None
@@ -212,12 +218,15 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         Raises
         ------
         ConfigurationError
-            The samples are structured: they have no one number that could be scaled.
+            The samples are no real numbers, such as structured ones, or not of all of this stream's channels.
         """
-        if self.np_dtype.fields is not None:
-            raise ConfigurationError(
-                f"samples of dtype {self.np_dtype} have no physical value: read them raw"
-            )
+        check_has_physical(data.dtype)
+        for numbers in (self.scale, self.offset):
+            if isinstance(numbers, tuple) and len(numbers) > 1 and data.shape[1:] != (len(numbers),):
+                raise ConfigurationError(
+                    f"samples {list(data.shape)} have no physical value by the scale and offset of "
+                    f"{len(numbers)} channels: read them raw, or leave all channels in"
+                )
         physical = data.astype(dtype)
         physical *= np.asarray(self.scale, dtype)
         physical += np.asarray(self.offset, dtype)
@@ -269,6 +278,16 @@ class StreamAddress(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"StreamAddress({self.endpoint!r}, {self.public_key!r}, {self.node!r}, {self.port!r})"
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, Real) and math.isfinite(number)
+
+
+def check_has_physical(dtype: np.dtype[Any]) -> None:
+    """Refuse, by a ConfigurationError, samples of a dtype that ``raw * scale + offset`` has no float for."""
+    if dtype.kind not in "biuf":
+        raise ConfigurationError(f"samples of dtype {dtype} have no physical value: read them raw")
 
 
 def _as_descr(descr: Any) -> Any:

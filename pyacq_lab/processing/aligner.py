@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 class StreamAlignerSettings(Settings):
     """Settings of `StreamAligner`."""
 
-    inputs: dict[str, Literal["reference"] | Method] = setting(
+    inputs: dict[str, Literal["reference", Method]] = setting(
         min_length=2,
         description="for each input, by its name, which value it has at the time of a sample of the first, "
         "the reference: that of its nearest or previous sample, or one on the line between two; such as "

@@ -17,7 +17,7 @@ from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
-from pyacq_lab.model.stream import StreamAddress, StreamSpec
+from pyacq_lab.model.stream import StreamAddress, StreamSpec, check_has_physical
 from pyacq_lab.transport import streamcontext
 from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.history import History, by_index
@@ -286,6 +286,8 @@ class InputStream:
             The producer has ended for good, and all it has sent was taken; or this end was closed.
         StreamMismatch
             The producer was configured anew and its stream is another one now.
+        ConfigurationError
+            Samples of this stream's dtype have no physical value. Nothing was taken.
         """
         if self._closed:
             raise EndOfStream(f"input {self.name} is closed")
@@ -293,6 +295,8 @@ class InputStream:
         deadline = deadline_of(timeout)
         if most and whole("most", most) < 0:
             raise ConfigurationError(f"most={most!r}: wanted a number of samples, 0 for each chunk by itself")
+        if physical and not self._filters and (spec := subscription.inbox.spec) is not None:
+            check_has_physical(spec.np_dtype)
         while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
@@ -379,8 +383,9 @@ class InputStream:
     def set_buffer(self, size: int = 0, *, seconds: float = 0.0) -> None:
         """Keep what is taken, for `get_data` and ``stream[start:stop]``; 0 for both: no longer.
 
-        Of what was kept before, it keeps what there is room for. Without a buffer these look into the
-        producer's ring, on whatever machine that is.
+        It keeps whole chunks, as a ring does: up to one chunk less than asked for. Of what was kept before,
+        it keeps what there is room for. Without a buffer these look into the producer's ring, on whatever
+        machine that is.
 
         Parameters
         ----------

@@ -274,7 +274,8 @@ class OutputStream:
             The samples have another shape, a dtype that does not fit the stream's, or an index of the past.
             Nothing was sent.
         ConfigurationError
-            The index, the time or what was lost are no whole numbers, or the reason no text.
+            The index, the time or what was lost are no whole numbers, or out of range; the reason is no text;
+            or both index and lost are given.
         LifecycleError
             The stream is not configured, closed, or its epoch was ended.
         """

@@ -43,7 +43,8 @@ def fitting(array: npt.NDArray[Any], spec: StreamSpec, whose: str) -> npt.NDArra
     refusal = f"{whose} was given samples {came}, but its stream is {dtype}{list(spec.shape)}"
     if not array.ndim or array.shape[1:] != spec.sample_shape:
         raise StreamMismatch(refusal)
-    if np.can_cast(array.dtype, dtype, "safe") and array.dtype.names == dtype.names:
+    rounds = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and dtype.kind in "fc"  # safe to numpy
+    if not rounds and np.can_cast(array.dtype, dtype, "safe") and array.dtype.names == dtype.names:
         return array
     if not len(array):
         return np.empty((0, *spec.sample_shape), dtype)
@@ -52,6 +53,12 @@ def fitting(array: npt.NDArray[Any], spec: StreamSpec, whose: str) -> npt.NDArra
         if limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
             return array.astype(dtype)
         raise StreamMismatch(f"{refusal}: {int(array.min())} to {int(array.max())} do not fit")
+    if array.dtype.kind in "iu" and dtype.kind in "fc":
+        with np.errstate(over="ignore"):
+            cast = array.astype(dtype)
+        if _same_numbers(array, cast):
+            return cast
+        raise StreamMismatch(f"{refusal}: it has whole numbers that {dtype} does not have")
     if array.dtype.kind in "fc" and np.can_cast(array.dtype, dtype, "same_kind"):
         with np.errstate(over="ignore"):
             cast = array.astype(dtype)
@@ -59,6 +66,15 @@ def fitting(array: npt.NDArray[Any], spec: StreamSpec, whose: str) -> npt.NDArra
             return cast
         raise StreamMismatch(f"{refusal}: it has values beyond those of {dtype}")
     raise StreamMismatch(refusal)
+
+
+def _same_numbers(whole: npt.NDArray[Any], floats: npt.NDArray[Any]) -> bool:
+    """Whether no whole number was rounded on becoming a float."""
+    most = 2 ** (np.finfo(floats.dtype).nmant + 1)  # up to here there is a float for each
+    if -most <= int(whole.min()) <= int(whole.max()) <= most:
+        return True
+    real = np.real(floats)
+    return bool(np.isfinite(real).all()) and [int(x) for x in real.ravel()] == whole.ravel().tolist()
 
 
 def checked_index(first: int) -> int:
@@ -71,9 +87,13 @@ def checked_index(first: int) -> int:
 def checked_place(
     index: int | None, lost: int, time_ns: int | None, uncertainty_ns: int, reason: str
 ) -> tuple[int | None, int, int | None, int]:
-    """Where and when a chunk belongs, in plain numbers; raises ConfigurationError where they are none."""
+    """Where and when a chunk belongs, in plain numbers; raises ConfigurationError where it makes no sense."""
     if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"reason={reason!r}: wanted a word that says why samples were lost")
+    if whole("lost", lost) < 0 or (lost and index is not None):
+        raise ConfigurationError(
+            f"index={index!r}, lost={lost!r}: wanted one of them, and a number of samples, 0 or more, as lost"
+        )
     return (
         None if index is None else whole("index", index),
         whole("lost", lost),

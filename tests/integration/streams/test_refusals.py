@@ -93,15 +93,27 @@ def test_settings_that_are_none_or_do_not_go_together(output, fields, words) -> 
         {"uncertainty_ns": 0.5},
         {"index": 7.0},
         {"lost": 3, "reason": 5},
+        {"lost": 3, "index": 7},
+        {"index": 7, "lost": -1},
     ],
     ids=str,
 )
 def test_places_of_samples_that_are_none(reader, output, given) -> None:
-    with pytest.raises(ConfigurationError, match=f"{list(given)[-1]}=.*wanted a"):
+    with pytest.raises(ConfigurationError, match=f"{list(given)[-1]}=.*wanted "):
         output.send(samples(0, 5), **given)
     output.send(samples(0, 5), index=np.int64(3), time_ns=np.int64(7), uncertainty_ns=np.int32(1))
     chunk = reader.recv(5)
     assert (chunk.start, chunk.time_ns, chunk.uncertainty_ns) == (3, 7, 1)
+
+
+def test_a_chunk_without_a_physical_value_is_not_taken(output) -> None:
+    output.configure(**FIELDS | {"dtype": "complex64"})
+    with InputStream().connect(output) as stream:
+        output.send(np.full((3, 2), 1 + 2j, "complex64"))
+        with pytest.raises(ConfigurationError, match="complex64 have no physical value: read them raw"):
+            stream.recv(5, physical=True)
+        assert stream.recv(5).data[0, 0] == 1 + 2j
+        assert stream.ledger().dropped == 0
 
 
 def test_numbers_of_numpys_are_numbers(output) -> None:

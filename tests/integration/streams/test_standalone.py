@@ -518,6 +518,10 @@ def test_indices_count_from_what_the_producer_has_now(reader, output) -> None:
         ("uint8", np.array([-1])),
         ("int16", [1.5]),
         ("float32", [1e300]),
+        ("float32", [2**24 + 1]),
+        ("float16", [70_000]),
+        ("float64", [2**53 + 1]),
+        ("complex128", np.array([2**64 - 1], "u8")),
         ("S3", np.array([b"abcd"])),
         ([("a", "i4")], np.array([(1,)], [("b", "i4")])),
         ([("a", "i2")], np.array([(70_000,)], [("a", "i4")])),
@@ -538,6 +542,17 @@ def test_values_that_fit_are_cast(output) -> None:
         output.send([])
         output.send(np.array([True]))
         assert stream.recv(5).data.tolist() == [1]
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<c8", "<c16"])
+def test_whole_numbers_that_a_float_has_are_sent_to_a_stream_of_floats(output, dtype) -> None:
+    output.configure(dtype=dtype, shape=(-1,), sample_rate=10.0, buffer_size=50)
+    with InputStream().connect(output) as stream:
+        numbers = [1, -300, 2**24, -(2**63), 2**60]
+        output.send(numbers)
+        chunk = stream.recv(5)
+        assert chunk.data.dtype == np.dtype(dtype)
+        assert chunk.data.tolist() == numbers
 
 
 def test_room_that_the_ring_does_not_have_is_refused(reader, output) -> None:

@@ -62,11 +62,50 @@ def test_aligned_record_keeps_its_padding():
         ({"sample_rate": float("inf")}, "positive number of Hz"),
         ({"shape": (-1, 2), "channel_names": ("a",)}, "1 channel_names for 2 channels"),
         ({"buffer_size": -1}, "0 for 10 seconds"),
+        ({"scale": "x"}, "scale 'x': wanted a finite number"),
+        ({"offset": None}, "offset None: wanted a finite number"),
+        ({"shape": (-1, 2), "scale": [1.0, "x"]}, "scale 'x': wanted a finite number"),
+        ({"shape": (-1, 2), "scale": np.ones(3)}, "3 numbers as scale for 2 channels"),
     ],
 )
 def test_refuses(fields, says):
     with pytest.raises(ConfigurationError, match=says):
         StreamSpec(**fields)
+
+
+def test_no_dtype_is_not_a_float():
+    with pytest.raises(ConfigurationError, match="dtype None is not a numpy data type: give one"):
+        StreamSpec.of(None)
+
+
+def test_arrays_are_as_good_as_lists():
+    spec = StreamSpec.of(
+        "i2", shape=np.array([-1, 2]), channel_names=np.array(["a", "b"]), scale=np.array([1, 2], "f4"),
+        offset=np.float32(3),
+    )  # fmt: skip
+    assert spec == StreamSpec.of("i2", shape=(-1, 2), channel_names=["a", "b"], scale=[1.0, 2.0], offset=3.0)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=StreamSpec) == spec
+
+
+@pytest.mark.parametrize("dtype", ["<c8", "S4", "<M8[ns]", "<m8[s]", "V4", RECORD], ids=str)
+def test_what_is_no_real_number_has_no_physical_value(dtype):
+    spec = StreamSpec.of(dtype, scale=2.0)
+    with pytest.raises(ConfigurationError, match="have no physical value: read them raw"):
+        spec.to_physical(np.zeros((3, 1), spec.np_dtype))
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2,), (3, 2, 2)])
+def test_scales_of_channels_want_all_of_them(shape):
+    spec = StreamSpec.of("i2", shape=(-1, 2), scale=(2.0, 3.0))
+    with pytest.raises(ConfigurationError, match="scale and offset of 2 channels: read them raw, or leave"):
+        spec.to_physical(np.ones(shape, "i2"))
+    assert spec.to_physical(np.ones((2, 2), "i2")).tolist() == [[2.0, 3.0]] * 2
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 4, 5, 3)])
+def test_one_scale_in_a_tuple_is_for_all(shape):
+    spec = StreamSpec.of("u1", shape=shape, scale=(2.0,))
+    assert (spec.to_physical(np.ones((7, *shape[1:]), "u1")) == 2).all()
 
 
 def test_says_what_follows_from_it():

@@ -422,3 +422,12 @@ def test_gaps_say_why() -> None:
     got += made.finish("a")
     assert [item for item in got if isinstance(item, Gap)] == [Gap(2, 3, reason="unaligned"), lost]
     assert sorted(rows(got)) == [0, 1, 3, 6, 7]
+
+
+def test_a_method_that_is_none_is_refused_by_one_sentence() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        StreamAligner.settings_type.checked(inputs={"a": "reference", "b": "cubic"})
+    assert str(refused.value).count("inputs.b") == 2  # what came, and what it is for
+    assert "inputs.b='cubic': Input should be 'reference', 'nearest', 'previous' or 'linear'" in str(
+        refused.value
+    )
