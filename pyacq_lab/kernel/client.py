@@ -15,6 +15,8 @@ from pyacq_lab.kernel.outputs import RunResult, as_output
 
 _TICK = 0.05
 """Seconds between two looks for the kernel's death."""
+_UNGREETED = 1.0
+"""Seconds after which a kernel that has not greeted a new subscriber is asked to say something."""
 _LAST_OUTPUTS = 2.0
 """Seconds to wait for the end of the outputs once the reply is here (or the other way round)."""
 _FIRST_FENCE, _LONGEST_FENCE = 5.0, 300.0
@@ -171,14 +173,19 @@ class KernelClient:
         return client
 
     def _await_greeting(self, client: BlockingKernelClient) -> None:
-        deadline = time.monotonic() + self._connect_timeout
-        while time.monotonic() < deadline:
+        now = time.monotonic()
+        deadline, ask = now + self._connect_timeout, now + _UNGREETED
+        while (now := time.monotonic()) < deadline:
             self._check_alive()
+            if now > ask:
+                # What it answers on the control channel makes it say on this one that it was busy.
+                client.control_channel.send(client.session.msg("kernel_info_request", {}))
+                ask = now + _UNGREETED
             try:
-                if client.iopub_channel.get_msg(timeout=_TICK)["msg_type"] == "iopub_welcome":
-                    return
+                client.iopub_channel.get_msg(timeout=_TICK)
             except Empty:
                 continue
+            return  # whatever came: what is said from now on comes, too
         raise HostUnreachable(
             f"the kernel at {self._info.get('ip')}:{self._info.get('iopub_port')} did not answer within "
             f"{self._connect_timeout:g} s: check that it runs, that nothing blocks its ports, and that the "

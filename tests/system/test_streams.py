@@ -138,6 +138,7 @@ def test_a_killed_reader_hurts_nobody_and_a_source_that_waited_for_it_goes_on(
     other.join(output, mode)
     write(output, 100)
     until(lambda: has_all(other, 100))
+    until(lambda: output.readers()[0].taken == 100)  # and takes no more
     write(output, 100, 20)  # the ring is full of what the first has not taken
     assert not output.wait_room(100, 0.2)
     victim.signal(signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from jupyter_client.channels import ZMQSocketChannel
 
 from pyacq_lab.errors import CallTimeout, LifecycleError, ProcessDied
 from pyacq_lab.kernel.client import KernelClient
@@ -202,3 +204,25 @@ def test_ctrl_c_interrupts_the_remote_cell_and_is_raised(in_lab: Any) -> None:
     finally:
         done.set()
         thread.join()
+
+
+def test_a_kernel_whose_greeting_was_lost_is_asked_to_say_something(
+    with_client: Any, monkeypatch: Any
+) -> None:
+
+    get_msg, withheld = ZMQSocketChannel.get_msg, []
+
+    def without_greeting(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        message = get_msg(self, *args, **kwargs)
+        if message["msg_type"] == "iopub_welcome":
+            withheld.append(message)
+            raise queue.Empty
+        return message
+
+    monkeypatch.setattr(ZMQSocketChannel, "get_msg", without_greeting)
+
+    def work(client: KernelClient, group: Any) -> None:
+        assert client.run("1 + 1").ok
+        assert withheld
+
+    with_client(work)

@@ -103,7 +103,7 @@ def test_a_jump_of_the_time_stamps_is_a_loss(name):
     inlet = opened(name, outlet)
     t0 = pylsl.local_clock()
     outlet.push_chunk(np.zeros((10, 2), "f4"), t0)
-    assert [r.lost for r in take(inlet, 10)] == [0]
+    assert sum(r.lost for r in take(inlet, 10)) == 0  # in one reading or several
     outlet.push_chunk(np.ones((10, 2), "f4"), t0 + 1.1)
     assert sum(r.lost for r in take(inlet, 10)) == 100
     inlet.close()
