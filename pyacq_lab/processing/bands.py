@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.checks import physical_spec
+from pyacq_lab.processing.pending import Pending
 
 MOST_COLUMNS = 65_536
 """Columns beyond which their names alone would be a burden to every reader."""
@@ -49,3 +53,30 @@ def band_spec(
         group_delay=group_delay,
         buffer_size=0,
     )
+
+
+class BandTransform(Transform):
+    """Common part of transforms whose result ``k`` belongs to sample ``k * _hop`` of the input.
+
+    ``describe`` of a subclass says what `_spec` comes in and is `_made`, and how many samples before its own
+    a result needs (`_before`).
+    """
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._spec = self._made = StreamSpec()
+        self._hop, self._before = 1, 0
+        self._waiting = Pending(1)
+        self._next: int | None = None
+
+    def reset(self) -> None:
+        """Wait for all that a first result needs again."""
+        self._waiting.clear()
+        self._next = None
+
+    def _take_in(self, chunk: Chunk) -> int:
+        """Keep the samples of a chunk, in physical units; returns the number of the next result."""
+        if self._next is None:
+            self._next = -(-(chunk.start + self._before) // self._hop)
+        self._waiting.add(chunk.with_data(self._spec.to_physical(chunk.data)), self._spec.sample_rate)
+        return self._next

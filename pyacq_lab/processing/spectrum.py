@@ -12,10 +12,9 @@ from scipy import signal
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.bands import band_spec, samples_of
+from pyacq_lab.processing.bands import BandTransform, band_spec, samples_of
 from pyacq_lab.processing.checks import require_signal
 from pyacq_lab.processing.pending import Pending
 from pyacq_lab.processing.spans import empty_at
@@ -49,7 +48,7 @@ class SpectrumSettings(Settings):
     high: float | None = setting(None, gt=0, unit="Hz", description="highest frequency given; None: all")
 
 
-class Spectrum(Transform):
+class Spectrum(BandTransform):
     """Power spectra by Welch's method, each over the last ``length`` of the signal (`scipy.signal.welch`).
 
     One input `in`, one output `out` of float64, a spectrum in each sample: a column for each channel and
@@ -77,17 +76,15 @@ class Spectrum(Transform):
 
     def __init__(self, settings: SpectrumSettings) -> None:
         super().__init__(settings)
-        self._spec = self._made = StreamSpec()
-        self._hop = self._length = self._segment = 1
+        self._length = self._segment = 1
         self._bins: slice = slice(None)
-        self._waiting = Pending(1)
-        self._next: int | None = None
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Turn times into samples, and name the columns."""
         spec, settings = require_signal(inputs["in"], "Spectrum"), self.settings
         self._hop = samples_of("every", settings.every, spec.sample_rate)
         self._length = max(2, round(settings.length * spec.sample_rate))
+        self._before = self._length - 1
         segment = settings.length if settings.segment is None else settings.segment
         self._segment = max(2, round(segment * spec.sample_rate))
         if self._segment > self._length:
@@ -114,35 +111,24 @@ class Spectrum(Transform):
         self.reset()
         return {"out": self._made}
 
-    def reset(self) -> None:
-        """Wait for a whole length again."""
-        self._waiting.clear()
-        self._next = None
-
     def process(self, chunk: Chunk, name: str) -> Sequence[Chunk]:
         """Give the spectra that end in this chunk."""
         if not len(chunk):
             return ()
-        if self._next is None:
-            self._next = self._first_after(chunk.start)
-        self._waiting.add(chunk.with_data(self._spec.to_physical(chunk.data)), self._spec.sample_rate)
+        number = self._take_in(chunk)
         made: list[Chunk] = []
-        while self._next * self._hop < self._waiting.stop:
-            self._waiting.drop_to(self._next * self._hop + 1 - self._length)
-            place = self._waiting.place(self._length - 1)
+        while number * self._hop < self._waiting.stop:
+            self._waiting.drop_to(number * self._hop - self._before)
+            place = self._waiting.place(self._before)
             power = self._welch(self._waiting.first(self._length))
-            made.append(Chunk(self._next, power, place.time_ns, place.uncertainty_ns, place.epoch))
-            self._next += 1
+            made.append(Chunk(number, power, place.time_ns, place.uncertainty_ns, place.epoch))
+            self._next = number = number + 1
         return made
 
     def gap(self, gap: Gap, name: str) -> Chunk:
         """Start afresh, and tell which spectra do not come."""
         self.reset()
         return empty_at(-(-gap.stop // self._hop), self._made, gap.epoch)
-
-    def _first_after(self, start: int) -> int:
-        """Number of the first spectrum that needs nothing before a sample."""
-        return -(-(start + self._length - 1) // self._hop)
 
     def _welch(self, data: npt.NDArray[Any]) -> Floats:
         settings = self.settings

@@ -13,10 +13,9 @@ from scipy import fft
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.bands import band_spec, samples_of
+from pyacq_lab.processing.bands import BandTransform, band_spec, samples_of
 from pyacq_lab.processing.checks import require_signal
 from pyacq_lab.processing.pending import Pending
 from pyacq_lab.processing.spans import empty_at
@@ -50,7 +49,7 @@ class TimeFrequencySettings(Settings):
     )
 
 
-class TimeFrequency(Transform):
+class TimeFrequency(BandTransform):
     """Power or amplitude of a signal by time and frequency, with complex Morlet wavelets.
 
     One input `in`, one output `out` of float64, with a column for each channel and frequency, channel by
@@ -81,13 +80,10 @@ class TimeFrequency(Transform):
 
     def __init__(self, settings: TimeFrequencySettings) -> None:
         super().__init__(settings)
-        self._spec = self._made = StreamSpec()
-        self._hop = self._n_results = 1
+        self._n_results = 1
         self._reaches: list[int] = [0]
         self._kernels: list[Complex] = []
         self._n_fft = 1
-        self._waiting = Pending(1)
-        self._next: int | None = None
 
     def describe(self, inputs: Mapping[str, StreamSpec]) -> Mapping[str, StreamSpec]:
         """Make the wavelets for the sample rate."""
@@ -100,8 +96,9 @@ class TimeFrequency(Transform):
             )
         widths = [settings.n_cycles / (2 * math.pi * f) * spec.sample_rate for f in settings.frequencies]
         self._reaches = [math.ceil(REACH * width) for width in widths]
+        self._before = max(self._reaches)
         self._n_results = max(1, round(settings.block * spec.sample_rate / hop))
-        needed = (self._n_results - 1) * hop + 2 * max(self._reaches) + 1
+        needed = (self._n_results - 1) * hop + 2 * self._before + 1
         self._n_fft = hop * int(fft.next_fast_len(-(-needed // hop)) or 1)
         self._kernels = [
             wavelet_spectrum(f / spec.sample_rate, width, reach, self._n_fft)
@@ -115,21 +112,15 @@ class TimeFrequency(Transform):
         self.reset()
         return {"out": self._made}
 
-    def reset(self) -> None:
-        """Wait for the longest wavelet again."""
-        self._waiting.clear()
-        self._next = None
-
     def process(self, chunk: Chunk, name: str) -> Sequence[Chunk]:
         """Give the blocks that are complete now."""
         if not len(chunk):
             return ()
-        if self._next is None:
-            self._next = self._first_after(chunk.start)
-        self._waiting.add(chunk.with_data(self._spec.to_physical(chunk.data)), self._spec.sample_rate)
+        number = self._take_in(chunk)
         made: list[Chunk] = []
-        while (self._next + self._n_results - 1) * self._hop + max(self._reaches) < self._waiting.stop:
-            made.append(self._give(self._next, self._n_results))
+        while (number + self._n_results - 1) * self._hop + self._before < self._waiting.stop:
+            made.append(self._give(number, self._n_results))
+            number += self._n_results
         return made
 
     def gap(self, gap: Gap, name: str) -> Sequence[Chunk]:
@@ -140,7 +131,7 @@ class TimeFrequency(Transform):
         """Give what was held back, up to where the longest wavelet ends with the signal."""
         made: list[Chunk] = []
         if self._next is not None:
-            last = (self._waiting.stop - 1 - max(self._reaches)) // self._hop
+            last = (self._waiting.stop - 1 - self._before) // self._hop
             if last >= self._next:
                 made.append(self._give(self._next, last + 1 - self._next))
         self.reset()
@@ -149,13 +140,9 @@ class TimeFrequency(Transform):
     def _units(self, units: str) -> str:
         return units if self.settings.scaling == "amplitude" or not units else f"({units})²"
 
-    def _first_after(self, start: int) -> int:
-        """Number of the first result that needs nothing before a sample."""
-        return -(-(start + max(self._reaches)) // self._hop)
-
     def _give(self, number: int, n: int) -> Chunk:
         """Work out ``n`` results from a number on, and forget the signal that only they needed."""
-        reach = max(self._reaches)
+        reach = self._before
         self._waiting.drop_to(number * self._hop - reach)
         place = self._waiting.place(reach)
         data = self._waiting.first((n - 1) * self._hop + 2 * reach + 1).T

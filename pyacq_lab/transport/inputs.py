@@ -299,7 +299,7 @@ class InputStream:
             check_has_physical(spec.np_dtype)
         while (item := subscription.take(copy, most)) is None:
             self._check_open(subscription)
-            left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
+            left = _until_next_look(deadline)
             if left <= 0:
                 return None
             subscription.wait(left)
@@ -316,7 +316,7 @@ class InputStream:
         """As `recv`, while the event loop goes on."""
         deadline = deadline_of(timeout)
         while (item := self.recv(0.0, **options)) is None:
-            left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
+            left = _until_next_look(deadline)
             if left <= 0:
                 return None
             bell = self._bell or self._own_bell
@@ -349,7 +349,7 @@ class InputStream:
         subscription = self._connected()
         deadline = deadline_of(timeout)
         while not subscription.over:
-            left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
+            left = _until_next_look(deadline)
             if left <= 0:
                 break
             subscription.wait(left)
@@ -503,6 +503,11 @@ class InputStream:
         if self._history is not None:
             self._history.keep(item)
         return item
+
+
+def _until_next_look(deadline: float | None) -> float:
+    """Seconds to wait before looking again; 0 or less where the deadline is over."""
+    return _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
 
 
 def _put_away(
