@@ -1,15 +1,19 @@
 """``run.json``: what a run folder holds, and how far it is acknowledged.
 
-A run folder is a Zarr v3 group that anything that reads Zarr can open::
+docs/run-format.md describes all files. A run folder is a Zarr v3 group, for anything that reads Zarr::
 
     run.json                what is here; replaced as a whole, by rename
+    run.backup.json         the same, some seconds older
+    annotations.jsonl       notes of people; one JSON object a line
     zarr.json
     streams/zarr.json
     streams/ecg/zarr.json
     streams/ecg/0/zarr.json     first segment: an array, time first
-    streams/ecg/0/c/0/0         its first chunk: rows of samples as they are in memory
-    streams/ecg/0/journal.jsonl gaps, and times of samples; one JSON object a line
+    streams/ecg/0/c/0/0         its first shard: an index, then chunks, each with its checksum
+    streams/ecg/0/tail-1        rows of a chunk that is not full yet, where chunks are compressed
+    streams/ecg/0/journal.jsonl what the segment is, gaps, and times of samples; one JSON object a line
     streams/ecg/1/...           second segment: a later start, or a new epoch
+    streams/keys/0/events.jsonl a segment of events: one JSON object a line
 
 Row ``r`` of a segment's array is the sample with absolute index ``start + r``. Samples in a gap have rows
 too, NaN for floats and 0 for others: nothing is ever joined over a gap.
@@ -17,8 +21,8 @@ too, NaN for floats and 0 for others: nothing is ever joined over a gap.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -26,47 +30,99 @@ import msgspec
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording.files import replace_file
+from pyacq_lab.recording.zarr_layout import ArrayLayout
 
 FORMAT = "pyacq_lab run"
-VERSION = 1
+VERSION = 2
 MANIFEST = "run.json"
+BACKUP = "run.backup.json"
 JOURNAL = "journal.jsonl"
+EVENTS = "events.jsonl"
+LOCK = "recording.lock"
+
+
+class GapLine(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
+    """Samples ``[start, stop)`` never came, and why."""
+
+    start: int
+    stop: int
+    reason: str
+
+
+class TimeLine(msgspec.Struct, frozen=True, tag_field="kind", tag="time"):
+    """When sample ``index`` was acquired, and how surely, ns as in `SegmentEntry`."""
+
+    index: int
+    time_ns: int
+    uncertainty_ns: int
 
 
 class SegmentEntry(msgspec.Struct, kw_only=True):
-    """One array: what came of a stream from one start (or epoch) to its end.
+    """One array or table: what came of a stream from one start (or epoch) to its end.
 
     Attributes
     ----------
     folder : str
-        The array's folder, from the run folder, with ``/``.
+        The segment's folder, from the run folder, with ``/``.
+    kind : {'array', 'events', 'video'}
+        What is in it.
     spec : StreamSpec
         What the stream was then.
-    chunk_rows : int
-        Rows per chunk of the array.
+    chunk_rows, shard_chunks : int
+        Of an array: rows per chunk and chunks per shard.
+    compression : str
+        Of an array: how its chunks are compressed.
     epoch : int
         The stream's epoch.
+    nonce, producer_epoch : int
+        Which producer it was, and the epoch as it counts them itself; 0 and -1: unknown.
     start : int
         Absolute index of the first row.
     acknowledged : int
-        Absolute index up to which every row is safe; the array's own shape may be a second behind.
+        Absolute index up to which every row is safe; the array's own shape may be a chunk behind.
     time_index, time_ns, uncertainty_ns : int
         Sample ``time_index``, the first one written, was acquired at ``time_ns`` (ns since 1970 UTC by the
         producing host's clock; 0: unknown) with this half-width of uncertainty (-1: unknown).
-    gaps : int
-        Number of gaps in the journal.
+    gaps : list of GapLine
+        Samples that never came.
     """
 
     folder: str
+    kind: Literal["array", "events", "video"] = "array"
     spec: StreamSpec
-    chunk_rows: int
+    chunk_rows: int = 0
+    shard_chunks: int = 0
+    compression: str = "none"
     epoch: int
+    nonce: int = 0
+    producer_epoch: int = -1
     start: int
     acknowledged: int
     time_index: int = 0
     time_ns: int = 0
     uncertainty_ns: int = -1
-    gaps: int = 0
+    gaps: list[GapLine] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows acknowledged."""
+        return self.acknowledged - self.start
+
+    @property
+    def layout(self) -> ArrayLayout:
+        """How the samples of an array lie."""
+        return ArrayLayout(self.spec, self.chunk_rows, self.shard_chunks, self.compression)
+
+
+class SegmentLine(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
+    """First line of a journal: what ``run.json`` said of the segment when it was begun."""
+
+    name: str
+    entry: SegmentEntry
+
+
+JournalLine = SegmentLine | GapLine | TimeLine
 
 
 class StreamEntry(msgspec.Struct, kw_only=True):
@@ -96,7 +152,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     format, version : str, int
         Name and version of the format.
     state : str
-        ``recording`` while a recorder is at it (or was, when it was killed), then ``stopped``.
+        ``recording`` while a recorder is at it (or was, when it was killed), then ``stopped``; ``recovered``
+        after a repair.
     started_ns : int
         When recording started, ns since 1970 UTC: 0 on the time axis of all streams.
     software : dict of str to str
@@ -121,40 +178,21 @@ class _Head(msgspec.Struct):
     version: int = 0
 
 
-class GapLine(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
-    """Line of a journal: samples ``[start, stop)`` never came, and why."""
-
-    start: int
-    stop: int
-    reason: str
-
-
-class TimeLine(msgspec.Struct, frozen=True, tag_field="kind", tag="time"):
-    """Line of a journal: when sample ``index`` was acquired, and how surely, ns as in `SegmentEntry`."""
-
-    index: int
-    time_ns: int
-    uncertainty_ns: int
-
-
-JournalLine = GapLine | TimeLine
-
-
 def stream_folder(name: str) -> str:
     """Folder of a stream, from the run folder; any name makes a legal one."""
     # Dots are legal, but a name of dots alone is a place of the file system.
     return "streams/" + (quote(name, safe=" ") if name.strip(".") else name.replace(".", "%2E"))
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, file: str = MANIFEST) -> Manifest:
     """Read ``run.json``.
 
     Raises
     ------
     RecordingError
-        There is none, it is damaged, or a later version of the software wrote it.
+        There is none, it is damaged, or another version of the software wrote it.
     """
-    path = folder / MANIFEST
+    path = folder / file
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -164,39 +202,26 @@ def read_manifest(folder: Path) -> Manifest:
         if head.format == FORMAT and head.version == VERSION:
             return msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise RecordingError(f"{path} is damaged: {error}") from error
+        raise RecordingError(
+            f"{path} is damaged: {error}. `pyacq-lab runs recover {folder}` mends it"
+        ) from error
     raise RecordingError(
         f"{path} is of format {head.format!r}, version {head.version}; this software reads "
-        f"{FORMAT!r}, version {VERSION}: update pyacq_lab to read it"
+        f"{FORMAT!r}, version {VERSION}: read it with the version of pyacq_lab that wrote it, or a later one"
     )
 
 
-def read_journal(path: Path) -> list[JournalLine]:
-    """Lines of a journal; a last line that is being written, or was when its writer died, is left out."""
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from error
-    decoder = msgspec.json.Decoder(JournalLine)
-    try:
-        return [decoder.decode(line) for line in lines]
-    except msgspec.MsgspecError as error:
-        raise RecordingError(f"{path} is damaged: {error}") from error
-
-
-def replace_file(path: Path, content: bytes, *, sync: bool) -> None:
-    """Replace a file as a whole: a reader, or a crash, sees the old content or the new."""
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(draft, path)
-
-
-def write_manifest(folder: Path, manifest: Manifest, *, sync: bool) -> None:
+def write_manifest(folder: Path, manifest: Manifest, *, sync: bool, file: str = MANIFEST) -> None:
     """Replace ``run.json``."""
-    replace_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), sync=sync)
+    replace_file(folder / file, msgspec.json.format(msgspec.json.encode(manifest)), sync=sync)
+
+
+def facts_of(manifest: Manifest) -> dict[str, Any]:
+    """What a manifest says that was known from the beginning, for the run folder's ``zarr.json``."""
+    return {
+        "format": manifest.format,
+        "version": manifest.version,
+        "started_ns": manifest.started_ns,
+        "software": manifest.software,
+        "host": manifest.host,
+    }

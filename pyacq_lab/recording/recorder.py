@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+import filelock
 import numpy as np
 
 from pyacq_lab._version import __version__
@@ -18,14 +19,28 @@ from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording.manifest import Manifest, StreamEntry, write_manifest
-from pyacq_lab.recording.track import Track
+from pyacq_lab.recording.diskroom import DiskRoom
+from pyacq_lab.recording.lock import lock_run
+from pyacq_lab.recording.manifest import (
+    BACKUP,
+    MANIFEST,
+    Manifest,
+    StreamEntry,
+    facts_of,
+    read_manifest,
+    write_manifest,
+)
+from pyacq_lab.recording.packing import Compression
+from pyacq_lab.recording.track import Storage, Track
 from pyacq_lab.recording.zarr_layout import write_group
 
 ARRAYS_EVERY_NS = 1_000_000_000
 """Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
 (1.7 ms on ext4), so that `run.json`, one file for all streams, says what is acknowledged, and the arrays'
 own metadata follow for those who know Zarr only."""
+
+BACKUP_EVERY_NS = 10_000_000_000
+"""Between two copies of `run.json`, from which a damaged one is mended."""
 
 
 class RecorderSettings(Settings):
@@ -34,18 +49,36 @@ class RecorderSettings(Settings):
     path: str = setting(
         "run_{date}_{time}",
         min_length=1,
-        description="run folder on the node's machine, made at the first start and never overwritten; "
-        "{date} and {time} (UTC) are filled in",
+        description="run folder on the node's machine, made at the first start; {date} and {time} (UTC) are "
+        "filled in",
+    )
+    existing: Literal["refuse", "continue"] = setting(
+        "refuse",
+        description="what happens where the run folder exists: 'refuse', or 'continue' its run. Nothing is "
+        "ever overwritten",
+    )
+    compression: Compression = setting(
+        "none",
+        description="how samples are compressed: 'lz4' and 'zstd' by Blosc. 'none' costs least and writes "
+        "most; what the others give and cost is in docs/benchmarks/recording.md",
     )
     chunk_seconds: float = setting(
-        60.0, gt=0, unit="s", description="length of an array's chunks; at most 16 MiB each"
+        10.0, gt=0, unit="s", description="length of an array's chunks; at most 1 MiB each"
     )
     fsync: Literal["never", "chunk", "flush"] = setting(
         "never",
         description="when to wait until the disk has the data: 'never' survives any death of the process, "
-        "but a power cut may take the last half minute; 'chunk' waits at each full chunk and at stop; "
-        "'flush' loses nothing acknowledged, at the price of some syncs of the disk (milliseconds to tens "
-        "of them each) for each stream a few times a second",
+        "but a power cut may take the last half minute; 'chunk' waits at each full shard (128 chunks) and at "
+        "stop; 'flush' loses nothing acknowledged, at the price of some syncs of the disk (milliseconds to "
+        "tens of them each) for each stream a few times a second",
+    )
+    min_free: float = setting(
+        0.2,
+        ge=0,
+        unit="GB",
+        live=True,
+        description="room that is left on the disk: where there is less, recording stops, with everything "
+        "whole. Warnings come half an hour and a minute before that",
     )
 
 
@@ -53,9 +86,10 @@ class Recorder(Sink):
     """Record any number of streams into one run folder, to be read with `open_run`.
 
     Every start appends a new segment to each stream; a new epoch does so too. Gaps keep their place: they
-    are noted in the journal, and their samples have rows without data. After a SIGKILL at any moment, all
-    that `flush` had acknowledged is there. Others can read it while it grows: `open_run` up to the last
-    `flush`, what knows Zarr only up to a second behind. See `manifest` and `SegmentWriter` for how.
+    are noted in the journal, and their samples have rows without data. Signals become Zarr arrays, events
+    a table of JSON lines. After a SIGKILL at any moment, all that `flush` had acknowledged is there. Others
+    can read it while it grows: `open_run` up to the last `flush`, what knows Zarr only up to the last whole
+    chunk. See `manifest` and `SegmentWriter` for how.
     """
 
     settings_type = RecorderSettings
@@ -67,7 +101,9 @@ class Recorder(Sink):
         self.folder: Path | None = None
         self._manifest = Manifest()
         self._tracks: dict[str, Track] = {}
-        self._arrays_ns = 0
+        self._arrays_ns = self._backup_ns = 0
+        self._lock: filelock.BaseFileLock | None = None
+        self._room = DiskRoom(Path())
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -75,19 +111,17 @@ class Recorder(Sink):
         Raises
         ------
         RecordingError
-            The folder exists already or cannot be made.
+            The folder exists already, cannot be made, or another recorder is at it; or the disk is full.
         """
         self.close()
-        settings = self.settings
         with self._explained():
-            folder = self.folder = self.folder or self._make_folder()
-            for name, spec in inputs.items():
-                entry = self._manifest.streams.setdefault(name, StreamEntry(spec=spec, segments=[]))
-                entry.spec = spec
-                self._tracks[name] = Track(
-                    name, spec, folder, entry, chunk_seconds=settings.chunk_seconds, fsync=settings.fsync
-                )
-            self._write_manifest("recording")
+            folder = self.folder or self._find_folder()
+            self._lock = lock_run(folder)
+            try:
+                self._begin(folder, inputs)
+            except BaseException:
+                self._release()
+                raise
 
     def write(self, chunk: Chunk, name: str) -> None:
         """Write one chunk to disk; it is acknowledged by the next `flush`.
@@ -114,7 +148,13 @@ class Recorder(Sink):
                 self._manifest.streams[name].ledger = ledger
 
     def flush(self) -> Mapping[str, int]:
-        """Acknowledge all that was written; costs nothing where nothing was."""
+        """Acknowledge all that was written; costs nothing where nothing was.
+
+        Raises
+        ------
+        RecordingError
+            The disk has less room left than the settings want, or none, or the folder is gone.
+        """
         with self._explained():
             has_new_rows = [track.acknowledge() for track in self._tracks.values()]
             if any(has_new_rows):
@@ -124,39 +164,49 @@ class Recorder(Sink):
                 self._arrays_ns = now_ns
                 for track in self._tracks.values():
                     track.publish()
+            if any(has_new_rows):
+                nbytes = sum(track.nbytes for track in self._tracks.values())
+                self._room.look(now_ns, nbytes, self.settings.min_free)
         told = {name: track.acknowledged for name, track in self._tracks.items()}
         return {name: index for name, index in told.items() if index is not None}
 
     def close(self) -> None:
         """Acknowledge what there is and close the files."""
-        if self.folder is None or self._manifest.state == "stopped":
+        if self._lock is None:
             return
-        with self._explained():
-            with ExitStack() as last:
+        with self._explained(), ExitStack() as last:
+            last.callback(self._release)
+            with ExitStack() as each:
                 # Each on its own: where one cannot be finished, the others still are.
                 for track in self._tracks.values():
-                    last.callback(track.finish)
+                    each.callback(track.finish)
                 self._tracks = {}
             self._write_manifest("stopped")
 
-    def _make_folder(self) -> Path:
+    # --- the run folder
+
+    def _find_folder(self) -> Path:
+        """The run folder: made, or found and to be continued."""
+        settings = self.settings
         now_ns = self.clock.now_ns()
         now = time.gmtime(now_ns // 1_000_000_000)
         names = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H-%M-%S", now)}
-        text = self.settings.path
+        text = settings.path
         for key, value in names.items():
             text = text.replace("{" + key + "}", value)
         folder = Path(text).expanduser().absolute()
         folder.parent.mkdir(parents=True, exist_ok=True)
+        DiskRoom(folder.parent).require(settings.min_free)
         try:
             folder.mkdir()
         except FileExistsError:
+            if settings.existing == "continue":
+                self._manifest = read_manifest(folder)
+                return folder
             raise RecordingError(
                 f"{folder} exists already and is never overwritten: give another path, "
-                "or one with {date} and {time} in it"
+                "one with {date} and {time} in it, or existing='continue' to add to the run that is there"
             ) from None
-        write_group(folder)
-        write_group(folder / "streams")
         self._manifest = Manifest(
             started_ns=now_ns,
             host=platform.node(),
@@ -168,7 +218,28 @@ class Recorder(Sink):
             },
             streams={},
         )
+        write_group(folder, facts_of(self._manifest))
+        write_group(folder / "streams")
         return folder
+
+    def _begin(self, folder: Path, inputs: Mapping[str, StreamSpec]) -> None:
+        """Get ready for samples of these streams."""
+        settings = self.settings
+        storage = Storage(
+            chunk_seconds=settings.chunk_seconds, compression=settings.compression, fsync=settings.fsync
+        )
+        for name, spec in inputs.items():
+            entry = self._manifest.streams.setdefault(name, StreamEntry(spec=spec, segments=[]))
+            entry.spec = spec
+            self._tracks[name] = Track(name, spec, folder, entry, storage)
+        self.folder, self._room = folder, DiskRoom(folder)
+        self._write_manifest("recording")
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        self._tracks = {}
+        if lock is not None:
+            lock.release()
 
     def _track(self, name: str) -> Track:
         try:
@@ -180,10 +251,15 @@ class Recorder(Sink):
     def _write_manifest(self, state: str) -> None:
         if self.folder is None:
             raise RecordingError("there is no run folder yet: start the recorder first")
+        is_change = state != self._manifest.state
         self._manifest.state = state
         fsync = self.settings.fsync
         is_synced = fsync == "flush" or (fsync == "chunk" and state == "stopped")
-        write_manifest(self.folder, self._manifest, sync=is_synced)
+        now_ns = self.clock.now_ns()
+        if is_change or now_ns - self._backup_ns >= BACKUP_EVERY_NS:
+            self._backup_ns = now_ns
+            write_manifest(self.folder, self._manifest, sync=is_synced, file=BACKUP)
+        write_manifest(self.folder, self._manifest, sync=is_synced, file=MANIFEST)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

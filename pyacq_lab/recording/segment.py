@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import StreamMismatch
+from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording.files import LineFile
+from pyacq_lab.recording.filling import Filling, InPlace, Tail
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
+from pyacq_lab.recording.rows import ArrayReader
+from pyacq_lab.recording.shard import ShardWriter
 from pyacq_lab.recording.zarr_layout import ArrayLayout, write_array
 
 
 class SegmentWriter:
     """Append rows to a Zarr array so that a kill at any moment keeps every acknowledged one.
 
-    Rows go to their place in the chunk's file by an unbuffered write: from then on they belong to the
-    operating system and outlive the process. A chunk's file has its full size from the beginning (a hole on
-    disk where nothing was written yet), so that readers never meet half a chunk. `publish` lets the array's
-    shape grow over the rows, for programs that know Zarr only.
+    Rows go to a file by an unbuffered write: from then on they belong to the operating system and outlive
+    the process. Where chunks are not compressed, that is their place in the shard. `publish` lets the
+    array's shape grow over the chunks that are whole, for programs that know Zarr only.
 
     Parameters
     ----------
     folder : Path
-        The array's folder; must not exist.
+        The array's folder; must not exist unless it is gone on with.
     layout : ArrayLayout
         How samples lie in it.
     sync_chunks, sync_rows : bool
-        Whether each full chunk, or each acknowledgement, waits until the disk has the data.
+        Whether each full shard, or each acknowledgement, waits until the disk has the data.
+    rows : int or None
+        Go on after so many rows that another process has written; None begins a new array.
     """
 
-    def __init__(self, folder: Path, layout: ArrayLayout, *, sync_chunks: bool, sync_rows: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        layout: ArrayLayout,
+        *,
+        sync_chunks: bool,
+        sync_rows: bool,
+        rows: int | None = None,
+    ) -> None:
         self.layout = layout
-        self.rows = 0
+        self.rows = rows or 0
         """Rows written, with those of gaps."""
+        self.nbytes = 0
+        """Bytes of samples written here."""
         self._folder = folder
         self._sync_chunks = sync_chunks
         self._sync_rows = sync_rows
-        self._acknowledged = self._published = 0
+        self._acknowledged = self._published = self.rows
         self._is_sync_due = False
-        self._chunk: io.FileIO | None = None
-        folder.mkdir()
-        write_array(folder, layout, 0, sync=sync_rows)
-        self._journal = (folder / JOURNAL).open("xb", buffering=0)
+        self._shard: ShardWriter | None = None
+        self._shard_number = -1
+        self._chunk: Filling | None = None
+        if rows is None:
+            folder.mkdir()
+            write_array(folder, layout, 0, sync=sync_rows)
+        self._journal = LineFile(folder / JOURNAL)
+        if self.rows % layout.chunk_rows:
+            self._refill()
 
     @property
     def is_dirty(self) -> bool:
         """Whether there are rows that are not acknowledged yet."""
         return self.rows > self._acknowledged
 
-    def append(self, data: npt.NDArray[Any]) -> None:
-        """Write samples, shape (n_samples, ...), of the stream's data type.
+    def append(self, chunk: Chunk) -> None:
+        """Write the samples of a chunk, shape (n_samples, ...), of the stream's data type.
 
         Raises
         ------
         StreamMismatch
             They are of another type or shape: as rows they would not be readable.
         """
-        spec = self.layout.spec
-        if data.dtype != spec.np_dtype or data.shape[1:] != spec.sample_shape:
-            raise StreamMismatch(
-                f"came samples of {data.dtype}, shape {data.shape}; the stream was announced as "
-                f"{spec.np_dtype}, shape {spec.shape}"
-            )
-        if not len(data):
-            return
-        rows = np.ascontiguousarray(data).view(np.uint8).reshape(-1).data
-        nbytes = spec.sample_nbytes
-        done = 0
-        while done < len(data):
-            row = self.rows % self.layout.chunk_rows
-            n = min(len(data) - done, self.layout.chunk_rows - row)
-            file = self._chunk or self._open_chunk()
-            file.seek(row * nbytes)
-            _write_all(file, rows[done * nbytes : (done + n) * nbytes])
-            done += n
-            self.rows += n
-            if row + n == self.layout.chunk_rows:
-                self._close_chunk()
+        check_samples(self.layout.spec, chunk.data)
+        self._write(chunk.data)
 
     def skip(self, n_samples: int) -> None:
         """Leave rows for samples that never came: NaN for floats, 0 for others.
@@ -99,26 +99,29 @@ class SegmentWriter:
 
     def note(self, line: JournalLine) -> None:
         """Append a line to the journal."""
-        _write_all(self._journal, memoryview(msgspec.json.encode(line) + b"\n"))
+        self._journal.write(line)
 
     def acknowledge(self) -> int:
         """Make all rows as durable as was asked for, and return how many there are."""
         if self.is_dirty:
             if self._sync_rows and self._chunk is not None:
-                os.fsync(self._chunk.fileno())
+                self._chunk.sync()
             if self._sync_rows or self._is_sync_due:
-                os.fsync(self._journal.fileno())
+                self._journal.sync()
             self._acknowledged, self._is_sync_due = self.rows, False
         return self._acknowledged
 
     def publish(self) -> None:
-        """Let the array's shape grow over all rows that are acknowledged."""
-        if self._published < self._acknowledged:
-            write_array(self._folder, self.layout, self._acknowledged, sync=self._sync_rows)
-            self._published = self._acknowledged
+        """Let the array's shape grow over all whole chunks that are acknowledged."""
+        whole = self._acknowledged // self.layout.chunk_rows * self.layout.chunk_rows
+        if self._published < whole:
+            write_array(self._folder, self.layout, whole, sync=self._sync_rows)
+            self._published = whole
 
     def finish(self) -> int:
         """Acknowledge and publish all rows, and close the files, these in any case; idempotent.
+
+        A last chunk that is not full is filled up with rows that do not count.
 
         Returns
         -------
@@ -126,38 +129,95 @@ class SegmentWriter:
             Rows acknowledged.
         """
         try:
-            self._close_chunk()
-            rows = self.acknowledge()
-            self.publish()
+            rows = self.rows
+            if self._chunk is not None:
+                self._fill(-rows % self.layout.chunk_rows)
+                self.rows = rows
+            self._close_shard()
+            self.acknowledge()
+            if self._published < rows:
+                write_array(self._folder, self.layout, rows, sync=self._sync_rows)
+                self._published = rows
             return rows
         finally:
-            self._journal.close()
+            self.close()
 
-    def _open_chunk(self) -> io.FileIO:
-        path = self.layout.chunk_path(self._folder, self.rows // self.layout.chunk_rows)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._chunk = io.FileIO(path, "x")
-        self._chunk.truncate(self.layout.chunk_nbytes)
+    def close(self) -> None:
+        """Close the files as they are; idempotent."""
+        if self._chunk is not None:
+            self._chunk.close()
+        if self._shard is not None:
+            self._shard.close()
+        self._chunk = self._shard = None
+        self._journal.close()
+
+    def _write(self, data: npt.NDArray[Any]) -> None:
+        if not len(data):
+            return
+        rows = np.ascontiguousarray(data).view(np.uint8).reshape(-1).data
+        nbytes = self.layout.spec.sample_nbytes
+        done = 0
+        while done < len(data):
+            row = self.rows % self.layout.chunk_rows
+            n = min(len(data) - done, self.layout.chunk_rows - row)
+            chunk = self._chunk or self._begin_chunk()
+            chunk.write(row, rows[done * nbytes : (done + n) * nbytes])
+            done += n
+            self.rows += n
+            if row + n == self.layout.chunk_rows:
+                chunk.seal()
+                self._chunk = None
+        self.nbytes += len(rows)
+
+    def _begin_chunk(self) -> Filling:
+        layout, number = self.layout, self.rows // self.layout.chunk_rows
+        shard_number, slot = layout.slot(number)
+        if self._shard is None or shard_number != self._shard_number:
+            self._close_shard()
+            self._shard = ShardWriter(layout.shard_path(self._folder, shard_number), layout.shard_chunks)
+            self._shard_number = shard_number
+        if layout.is_packed:
+            self._chunk = Tail(layout, self._shard, slot, layout.tail_path(self._folder, number))
+        else:
+            self._chunk = InPlace(layout, self._shard, slot)
         return self._chunk
 
-    def _close_chunk(self) -> None:
-        if self._chunk is not None:
-            chunk, self._chunk = self._chunk, None
-            with chunk:
+    def _refill(self) -> None:
+        """Go on with a chunk that another process has begun."""
+        rows, size = self.rows, self.layout.chunk_rows
+        first = rows // size * size
+        begun = ArrayReader(self._folder, self.layout).read(first, rows, lambda a, b: False)
+        self.rows = first
+        try:
+            self._write(begun)
+            if self._shard is not None:  # it may have been filled up, as the last one of an array
+                self._shard.forget(self.layout.slot(first // size)[1])
+        except BaseException:
+            self.close()
+            raise
+
+    def _close_shard(self) -> None:
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            try:
                 if self._sync_chunks:
-                    os.fsync(chunk.fileno())
+                    shard.sync()
                     self._is_sync_due = True
+            finally:
+                shard.close()
 
     def _fill(self, n_samples: int) -> None:
         spec = self.layout.spec
         blank = np.zeros((n_samples, *spec.sample_shape), spec.np_dtype)
         if self.layout.is_float:
             blank[...] = np.nan
-        self.append(blank)
+        self._write(blank)
 
 
-def _write_all(file: io.FileIO, data: memoryview) -> None:
-    """Write all of it: one system call may take less than it was given."""
-    while data:
-        written = file.write(data)
-        data = data[written:] if written is not None else data
+def check_samples(spec: StreamSpec, data: npt.NDArray[Any]) -> None:
+    """Raise StreamMismatch where samples are not of the stream's type and shape."""
+    if data.dtype != spec.np_dtype or data.shape[1:] != spec.sample_shape:
+        raise StreamMismatch(
+            f"came samples of {data.dtype}, shape {data.shape}; the stream was announced as "
+            f"{spec.np_dtype}, shape {spec.shape}"
+        )

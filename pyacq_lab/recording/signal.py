@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,10 @@ from pyacq_lab.errors import RecordingError, SamplesGone
 from pyacq_lab.model.chunk import Gap
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording.manifest import (
-    JOURNAL,
-    GapLine,
-    JournalLine,
-    SegmentEntry,
-    TimeLine,
-    read_journal,
-)
-from pyacq_lab.recording.zarr_layout import ArrayLayout, read_rows
+from pyacq_lab.recording.eventtable import read_events
+from pyacq_lab.recording.files import read_lines
+from pyacq_lab.recording.manifest import JOURNAL, JournalLine, SegmentEntry, TimeLine
+from pyacq_lab.recording.rows import ArrayReader
 
 
 class Signal:
@@ -99,8 +95,7 @@ class Signal:
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """Samples that never came, in order."""
-        lines = [line for line in self._journal if isinstance(line, GapLine) and line.start < self.stop]
-        return tuple(Gap(line.start, min(line.stop, self.stop), self.epoch, line.reason) for line in lines)
+        return tuple(Gap(g.start, g.stop, self.epoch, g.reason) for g in self._entry.gaps)
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
@@ -179,16 +174,13 @@ class Signal:
             The files cannot be read.
         """
         start, stop = self._bounds(slice(start, stop))
-        layout = ArrayLayout(self.spec, self._entry.chunk_rows)
         first = self.start
         try:
-            return read_rows(
-                self.folder,
-                layout,
-                start - first,
-                stop - first,
-                lambda a, b: bool(self._is_missing(first + a, first + b).all()),
-            )
+            if self._entry.kind == "events":
+                return self._events[start - first : stop - first].copy()
+            return self._array.read(start - first, stop - first, self._is_gap)
+        except RecordingError as error:
+            raise RecordingError(f"{error}: `pyacq-lab runs verify` says what is whole") from error
         except OSError as error:
             raise RecordingError(f"{self.folder} cannot be read: {error}") from error
 
@@ -222,7 +214,15 @@ class Signal:
 
     @cached_property
     def _journal(self) -> list[JournalLine]:
-        return read_journal(self.folder / JOURNAL)
+        return read_lines(self.folder / JOURNAL, JournalLine)
+
+    @cached_property
+    def _array(self) -> ArrayReader:
+        return ArrayReader(self.folder, self._entry.layout)
+
+    @cached_property
+    def _events(self) -> npt.NDArray[Any]:
+        return read_events(self.folder, self.spec, self._rows)
 
     def _bounds(self, index: slice) -> tuple[int, int]:
         start = self.start if index.start is None else index.start
@@ -236,6 +236,22 @@ class Signal:
 
     def _is_missing(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
         missing = np.zeros(stop - start, dtype=bool)
-        for gap in self.gaps:
+        for gap in self._gaps_in(start, stop):
             missing[max(0, gap.start - start) : max(0, gap.stop - start)] = True
         return missing
+
+    def _is_gap(self, start: int, stop: int) -> bool:
+        """Whether all of the rows ``[start, stop)`` are in gaps."""
+        first, last = self.start + start, self.start + stop
+        at = first
+        for gap in self._gaps_in(first, last):
+            if gap.start > at:
+                break
+            at = max(at, gap.stop)
+        return at >= last
+
+    def _gaps_in(self, start: int, stop: int) -> tuple[Gap, ...]:
+        """Gaps, which are in order, that have samples in ``[start, stop)``."""
+        a = bisect_right(self.gaps, start, key=lambda gap: gap.stop)
+        b = bisect_left(self.gaps, stop, key=lambda gap: gap.start)
+        return self.gaps[a:b]

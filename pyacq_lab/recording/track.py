@@ -2,20 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording.manifest import GapLine, SegmentEntry, StreamEntry, TimeLine, stream_folder
+from pyacq_lab.recording.eventtable import EventWriter, holds_events
+from pyacq_lab.recording.manifest import (
+    GapLine,
+    JournalLine,
+    SegmentEntry,
+    SegmentLine,
+    StreamEntry,
+    TimeLine,
+    stream_folder,
+)
 from pyacq_lab.recording.segment import SegmentWriter
-from pyacq_lab.recording.zarr_layout import ArrayLayout, chunk_rows, write_group
+from pyacq_lab.recording.zarr_layout import chunk_rows, write_group
 
-LARGEST_CHUNK = 16 * 2**20
-"""Bytes per chunk of an array at most, for those who must read it whole to see a single sample."""
+LARGEST_CHUNK = 2**20
+"""Bytes per chunk of an array at most: what must be read at once where it is compressed."""
+
+SHARD_CHUNKS = 128
+"""Chunks per shard: of arrays that grow fast, one file of 128 MiB."""
 
 TIME_EVERY_NS = 10_000_000_000
 """Between two times of samples in the journal; enough for a fit of the device's clock against the host's."""
+
+
+class Writer(Protocol):
+    """What takes the samples of one segment. Its calls are described at `SegmentWriter`."""
+
+    rows: int
+    nbytes: int
+
+    @property
+    def is_dirty(self) -> bool: ...  # noqa: D102
+    def append(self, chunk: Chunk) -> None: ...  # noqa: D102
+    def skip(self, n_samples: int) -> None: ...  # noqa: D102
+    def note(self, line: JournalLine) -> None: ...  # noqa: D102
+    def acknowledge(self) -> int: ...  # noqa: D102
+    def publish(self) -> None: ...  # noqa: D102
+    def finish(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """How a recorder stores streams: its settings, as far as tracks need them.
+
+    Attributes
+    ----------
+    chunk_seconds : float
+        Length of the arrays' chunks, s.
+    compression : str
+        One of `packing.COMPRESSIONS`.
+    fsync : {'never', 'chunk', 'flush'}
+        When to wait for the disk.
+    """
+
+    chunk_seconds: float
+    compression: str = "none"
+    fsync: Literal["never", "chunk", "flush"] = "never"
 
 
 class Track:
@@ -31,28 +80,20 @@ class Track:
         The run folder.
     entry : StreamEntry
         What ``run.json`` says of it; kept up to date here.
-    chunk_seconds : float
-        Length of the arrays' chunks, s.
-    fsync : {'never', 'chunk', 'flush'}
-        When to wait for the disk.
+    storage : Storage
+        How it is stored.
     """
 
     def __init__(
-        self,
-        name: str,
-        spec: StreamSpec,
-        run_folder: Path,
-        entry: StreamEntry,
-        *,
-        chunk_seconds: float,
-        fsync: str,
+        self, name: str, spec: StreamSpec, run_folder: Path, entry: StreamEntry, storage: Storage
     ) -> None:
         self.name = name
         self.entry = entry
+        self._spec = spec
         self._run_folder = run_folder
-        self._layout = ArrayLayout(spec, chunk_rows(spec, chunk_seconds, LARGEST_CHUNK))
-        self._fsync = fsync
-        self._writer: SegmentWriter | None = None
+        self._storage = storage
+        self._writer: Writer | None = None
+        self._past_nbytes = 0
         self._next_time_ns = 0
         write_group(run_folder / stream_folder(name))
 
@@ -60,6 +101,11 @@ class Track:
     def acknowledged(self) -> int | None:
         """Absolute index up to which every row is safe; None before the first."""
         return self._segment.acknowledged if self._writer is not None else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of samples written."""
+        return self._past_nbytes + (0 if self._writer is None else self._writer.nbytes)
 
     def write(self, chunk: Chunk) -> None:
         """Write the samples of a chunk, after room for those missing before it."""
@@ -72,7 +118,7 @@ class Track:
             )
         self._skip(writer, chunk.start, "not announced")
         self._note_time(writer, chunk)
-        writer.append(chunk.data)
+        writer.append(chunk)
 
     def gap(self, gap: Gap) -> None:
         """Note a gap, as far as it is not known yet, and leave room for its samples."""
@@ -96,49 +142,55 @@ class Track:
         """Acknowledge all rows of the segment, and close its files whatever happens; idempotent."""
         writer, self._writer, self._next_time_ns = self._writer, None, 0
         if writer is not None:
+            self._past_nbytes += writer.nbytes
             self._segment.acknowledged = self._segment.start + writer.finish()
 
     @property
     def _segment(self) -> SegmentEntry:
         return self.entry.segments[-1]
 
-    def _writer_of(self, epoch: int, start: int) -> SegmentWriter:
+    def _writer_of(self, epoch: int, start: int) -> Writer:
         """Writer that takes samples of this epoch, of a new segment where there is none."""
         if self._writer is not None and self._segment.epoch == epoch:
             return self._writer
         self.finish()
-        folder = f"{stream_folder(self.name)}/{len(self.entry.segments)}"
-        self._writer = SegmentWriter(
-            self._run_folder / folder,
-            self._layout,
-            sync_chunks=self._fsync != "never",
-            sync_rows=self._fsync == "flush",
-        )
-        self.entry.segments.append(
-            SegmentEntry(
-                folder=folder,
-                spec=self._layout.spec,
-                chunk_rows=self._layout.chunk_rows,
-                epoch=epoch,
-                start=start,
-                acknowledged=start,
-            )
-        )
+        entry = self._new_entry(epoch, start)
+        self._writer = open_writer(self._run_folder, entry, self._storage)
+        self._writer.note(SegmentLine(self.name, entry))
+        self.entry.segments.append(entry)
         return self._writer
 
-    def _position(self, writer: SegmentWriter) -> int:
+    def _new_entry(self, epoch: int, start: int) -> SegmentEntry:
+        spec, storage = self._spec, self._storage
+        entry = SegmentEntry(
+            folder=f"{stream_folder(self.name)}/{len(self.entry.segments)}",
+            spec=spec,
+            epoch=epoch,
+            start=start,
+            acknowledged=start,
+            gaps=[],
+        )
+        if holds_events(spec):
+            entry.kind = "events"
+        else:
+            entry.chunk_rows = chunk_rows(spec, storage.chunk_seconds, LARGEST_CHUNK)
+            entry.shard_chunks, entry.compression = SHARD_CHUNKS, storage.compression
+        return entry
+
+    def _position(self, writer: Writer) -> int:
         """Absolute index after the last row written."""
         return self._segment.start + writer.rows
 
-    def _skip(self, writer: SegmentWriter, stop: int, reason: str) -> None:
+    def _skip(self, writer: Writer, stop: int, reason: str) -> None:
         position = self._position(writer)
         if stop > position:
             # The journal first: a gap is never acknowledged as samples.
-            writer.note(GapLine(position, stop, reason))
+            line = GapLine(position, stop, reason)
+            writer.note(line)
             writer.skip(stop - position)
-            self._segment.gaps += 1
+            self._segment.gaps.append(line)
 
-    def _note_time(self, writer: SegmentWriter, chunk: Chunk) -> None:
+    def _note_time(self, writer: Writer, chunk: Chunk) -> None:
         """Keep the time of the segment's first sample, and one more every now and then."""
         if not chunk.time_ns or chunk.time_ns < self._next_time_ns:
             return
@@ -148,3 +200,13 @@ class Track:
         if not segment.time_ns:
             segment.time_index, segment.time_ns = chunk.start, chunk.time_ns
             segment.uncertainty_ns = chunk.uncertainty_ns
+
+
+def open_writer(run_folder: Path, entry: SegmentEntry, storage: Storage, rows: int | None = None) -> Writer:
+    """Open what takes the samples of a segment; of one that exists, to go on after so many ``rows``."""
+    folder, fsync = run_folder / entry.folder, storage.fsync
+    if entry.kind == "events":
+        return EventWriter(folder, entry.spec, sync_rows=fsync == "flush", rows=rows)
+    return SegmentWriter(
+        folder, entry.layout, sync_chunks=fsync != "never", sync_rows=fsync == "flush", rows=rows
+    )

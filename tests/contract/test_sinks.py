@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyacq_lab.model.events import event_spec
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
 from pyacq_lab.testing import SinkContract
@@ -16,9 +17,15 @@ from pyacq_lab.testing.sinks import Pieces
 class TestRecorder(SinkContract):
     chunk_seconds = 60.0
     fsync = "never"
+    compression = "none"
 
     def make(self, folder: Path):
-        settings = {"chunk_seconds": self.chunk_seconds, "fsync": self.fsync}
+        settings = {
+            "chunk_seconds": self.chunk_seconds,
+            "fsync": self.fsync,
+            "compression": self.compression,
+            "min_free": 0.0,
+        }
         return Recorder(Recorder.settings_type.checked(path=str(folder / "run"), **settings))
 
     def read_back(self, folder: Path, name: str) -> list[Pieces]:
@@ -43,6 +50,18 @@ class TestRecorderWithChunksOfOneSample(TestRecorder):
     fsync = "flush"
 
 
+class TestRecorderThatPacks(TestRecorder):
+    chunk_seconds = 0.033
+    n_restarts = 5
+    compression = "lz4"
+
+
+class TestRecorderThatPacksAndSyncs(TestRecorder):
+    n_restarts = 5
+    compression = "zstd"
+    fsync = "flush"
+
+
 TYPES = [">f4", "<f2", "?", "<c8", "<u8", "<M8[ns]", [("time", "<i8"), ("position", ">f4", (2,))]]
 
 
@@ -57,6 +76,22 @@ class TestRecorderOfAnyType(TestRecorder):
 
     def inputs(self):
         return self.streams
+
+
+class TestRecorderPacksAnyType(TestRecorderOfAnyType):
+    chunk_seconds = 0.05
+    n_restarts = 3
+    compression = "zstd"
+
+
+class TestRecorderOfEvents(TestRecorder):
+    """Any event, also with a label that is no text, is a line of JSON, and comes back bit for bit."""
+
+    n_restarts = 5
+    n_samples = 200
+
+    def inputs(self):
+        return {"keys": event_spec(100.0)}
 
 
 class TestRecorderOfVideo(TestRecorder):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,6 +18,7 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording.shard import is_there, read_index
 from pyacq_lab.testing import ManualClock
 
 SPEC = StreamSpec(shape=(-1, 2), sample_rate=100.0, units="V")
@@ -56,7 +59,7 @@ def test_flush_says_how_far_and_other_programs_see_that_far(recorder, run_folder
         recorder.clock.advance(1.0)
         assert recorder.flush() == {"a": stop}
         array = zarr.open_array(run_folder / "streams/a/0", mode="r")
-        np.testing.assert_array_equal(array[:], samples(0, stop))
+        np.testing.assert_array_equal(array[:], samples(0, stop // 10 * 10))  # whole chunks
         assert open_run(run_folder)["a"].stop == stop
 
 
@@ -86,10 +89,12 @@ def test_flush_touches_nothing_where_nothing_is_new(recorder, run_folder):
     assert {p: p.stat().st_mtime_ns for p in run_folder.rglob("*")} == before
 
 
-def test_chunks_on_disk_have_their_full_size_from_the_start(recorder, run_folder):
+def test_a_shard_is_no_longer_than_what_was_written(recorder, run_folder):
     recorder.write(chunk(0, 11), "a")
-    sizes = [p.stat().st_size for p in sorted((run_folder / "streams/a/0/c").rglob("0"))[::-1] if p.is_file()]
-    assert sizes == [160, 160]
+    shard = run_folder / "streams/a/0/c/0/0"
+    assert shard.stat().st_size == 4096 + (160 + 4) + 16
+    recorder.close()
+    assert shard.stat().st_size == 4096 + 2 * (160 + 4)
 
 
 def test_gaps_are_noted_and_hold_their_place(recorder, run_folder):
@@ -104,8 +109,9 @@ def test_gaps_are_noted_and_hold_their_place(recorder, run_folder):
     wanted[13:47] = wanted[50:] = np.nan
     np.testing.assert_array_equal(signal.data, wanted)
     np.testing.assert_array_equal(zarr.open_array(signal.folder, mode="r")[:], wanted)
-    # Chunks that lie in the gap as a whole take no room.
-    assert not (signal.folder / "c/2").exists()
+    # Chunks that lie in the gap as a whole are not there.
+    index = read_index(signal.folder / "c/0/0", 128)
+    assert [is_there(index, slot) for slot in range(7)] == [True, True, False, False, True, False, False]
 
 
 def test_a_jump_without_a_gap_is_one(recorder, run_folder):
@@ -143,7 +149,7 @@ def test_a_gap_of_a_century_takes_no_room(recorder, run_folder):
     assert recorder.flush() == {"a": far + 3}
     signal = open_run(run_folder)["a"]
     np.testing.assert_array_equal(signal[far : far + 3], samples(7, 10))
-    assert sum(p.stat().st_size for p in run_folder.rglob("*") if p.is_file()) < 10_000
+    assert sum(p.stat().st_size for p in run_folder.rglob("*") if p.is_file()) < 25_000
 
 
 def test_what_was_recorded_is_not_overwritten(recorder):
@@ -167,7 +173,7 @@ def test_run_json_tells_it_all(recorder, run_folder):
     recorder.write(chunk(7, 9, time_ns=10**18, uncertainty_ns=5, epoch=3), "a")
     recorder.flush()
     told = json.loads((run_folder / "run.json").read_text())
-    assert (told["format"], told["version"], told["state"]) == ("pyacq_lab run", 1, "recording")
+    assert (told["format"], told["version"], told["state"]) == ("pyacq_lab run", 2, "recording")
     assert {"pyacq_lab", "python", "numpy"} <= told["software"].keys()
     segment = told["streams"]["a"]["segments"][0]
     assert segment["spec"]["units"] == "V"
@@ -295,3 +301,87 @@ def test_a_run_of_before_there_were_accounts_can_be_read(recorder, run_folder):
     del plain["streams"]["a"]["ledger"]
     path.write_bytes(msgspec.json.encode(plain))
     assert open_run(run_folder).ledger("a") == HopLedger()
+
+
+@pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
+@pytest.mark.parametrize("dtype", ["<i2", ">f4", "<f8", "?", "<c8", "u1"])
+@pytest.mark.parametrize("shape", [(-1,), (-1, 3), (-1, 2, 4)], ids=str)
+def test_zarr_reads_what_was_written_as_it_grows_and_when_it_is_done(tmp_path, compression, dtype, shape):
+    spec = StreamSpec.of(dtype, shape=shape, sample_rate=100.0)
+    wanted = np.random.default_rng(0).integers(0, 2, (1100, *shape[1:])).astype(dtype)
+    recorder = recorder_of(tmp_path / "run", chunk_seconds=0.08, compression=compression)
+    recorder.open({"a": spec})
+    recorder.write(Chunk(0, wanted[:1037]), "a")  # 129 chunks: another shard
+    recorder.clock.advance(1.0)
+    recorder.flush()
+    array = zarr.open_array(tmp_path / "run/streams/a/0", mode="r")
+    np.testing.assert_array_equal(array[:], wanted[:1032])
+    np.testing.assert_array_equal(open_run(tmp_path / "run")["a"].raw(1020, 1037), wanted[1020:1037])
+    recorder.write(Chunk(1037, wanted[1037:]), "a")
+    recorder.close()
+    array = zarr.open_array(tmp_path / "run/streams/a/0", mode="r")
+    np.testing.assert_array_equal(array[:], wanted)
+    np.testing.assert_array_equal(open_run(tmp_path / "run")["a"].raw(), wanted)
+    assert not list((tmp_path / "run/streams/a/0").glob("tail-*"))
+
+
+def test_compression_takes_less_room(tmp_path):
+    spec = StreamSpec.of("<i2", shape=(-1, 8), sample_rate=1000.0)
+    walk = np.cumsum(np.random.default_rng(0).integers(-3, 4, (20_000, 8)), axis=0).astype("<i2")
+    sizes = {}
+    for compression in ("none", "lz4", "zstd"):
+        recorder = recorder_of(tmp_path / compression, compression=compression)
+        recorder.open({"a": spec})
+        recorder.write(Chunk(0, walk), "a")
+        recorder.close()
+        shards = (tmp_path / compression / "streams/a/0/c").rglob("*")
+        sizes[compression] = sum(p.stat().st_size for p in shards if p.is_file())
+    assert sizes["zstd"] < 0.5 * sizes["none"]
+    assert sizes["zstd"] < sizes["lz4"] < sizes["none"]
+
+
+def test_one_recorder_at_a_time(recorder, run_folder):
+    with pytest.raises(RecordingError, match="is being recorded into: stop that recorder first"):
+        recorder_of(run_folder, existing="continue").open({"a": SPEC})
+    recorder.write(chunk(0, 3), "a")
+    recorder.close()
+    other = recorder_of(run_folder, existing="continue")
+    other.open({"a": SPEC})
+    other.write(chunk(0, 2), "a")
+    other.close()
+    assert [(s.start, s.stop) for s in open_run(run_folder).segments("a")] == [(0, 3), (0, 2)]
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_made(tmp_path):
+    recorder = recorder_of(tmp_path / "run", min_free=1e9)
+    with pytest.raises(RecordingError, match=r"min_free=1e\+09 GB must stay so: .* Make room"):
+        recorder.open({"a": SPEC})
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_room_runs_out_recording_stops_with_everything_whole(recorder, run_folder, monkeypatch, caplog):
+    room = {"free": 10 * 10**9}
+    usage = lambda path: SimpleNamespace(total=0, used=0, free=room["free"])  # noqa: E731
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    for second in range(30):
+        recorder.write(chunk(100 * second, 100 * (second + 1)), "a")
+        recorder.clock.advance(1.0)
+        if second == 5:
+            room["free"] = round(0.2 * 10**9) + 1600 * 600  # of 1600 bytes a second: ten minutes
+        if second == 20:
+            room["free"] = round(0.2 * 10**9) + 1600 * 30
+        recorder.flush()
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.split(":")[0] for text in texts] == [
+        f"the disk of {run_folder} will be full in 10 min",
+        f"the disk of {run_folder} will be full in 30 s",
+    ]
+    room["free"] = 10**8
+    recorder.write(chunk(3000, 3007), "a")
+    recorder.clock.advance(1.0)
+    with pytest.raises(RecordingError, match=r"0\.10 GB are free"):
+        recorder.flush()
+    recorder.close()
+    run = open_run(run_folder)
+    assert run.state == "stopped"
+    np.testing.assert_array_equal(run["a"].raw(), samples(0, 3007))

@@ -146,16 +146,16 @@ def test_a_line_that_is_being_written_is_left_out(run):
     ("name", "content", "says"),
     [
         ("run.json", "{", "run.json is damaged"),
-        ("run.json", '{"format": "pyacq_lab run", "version": 1, "streams": 3}', "run.json is damaged"),
+        ("run.json", '{"format": "pyacq_lab run", "version": 2, "streams": 3}', "run.json is damaged"),
         (
             "run.json",
             '{"format": "pyacq_lab run", "version": 99}',
-            "version 99; this software reads .*version 1",
+            "version 99; this software reads .*version 2",
         ),
         ("run.json", '{"format": "another"}', "of format 'another'"),
         ("run.json", None, "is not a run folder"),
         ("streams/ints/0/c/0/0", "short", "is cut short"),
-        ("streams/ints/0/c/0/0", None, "No such file"),
+        ("streams/ints/0/c/0/0", None, "is missing"),
         ("streams/ints/0/journal.jsonl", "what\n", "journal.jsonl is damaged"),
     ],
 )
@@ -164,8 +164,13 @@ def test_damage_is_named(run, name, content, says):
     path.unlink()
     if content is not None:
         path.write_text(content)
+
+    def read_all():
+        signal = open_run(run.path)["ints"]
+        return signal.data, signal.sample_times
+
     with pytest.raises(RecordingError, match=says):
-        _ = open_run(run.path)["ints"].data
+        read_all()
 
 
 def test_no_run_folder(tmp_path):

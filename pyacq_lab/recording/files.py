@@ -1,0 +1,86 @@
+"""Files that are replaced as a whole, and files that only grow, line by line."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pyacq_lab.errors import RecordingError
+from pyacq_lab.recording.shard import write_all
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool) -> None:
+    """Replace a file as a whole: a reader, or a crash, sees the old content or the new."""
+    draft = path.with_name(path.name + ".new")
+    with draft.open("wb") as file:
+        file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+class LineFile:
+    """A file of JSON objects, one a line, that only grows; each line is the operating system's once written.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that exists is gone on with, after its last whole line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = io.FileIO(path, "a+")
+        whole = _whole_nbytes(self._file)
+        if whole < self._file.seek(0, os.SEEK_END):
+            self._file.truncate(whole)
+
+    def write(self, *lines: Any) -> None:
+        """Append lines."""
+        write_all(self._file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+    def sync(self) -> None:
+        """Wait until the disk has it."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+
+def read_lines(path: Path, line_type: Any) -> list[Any]:
+    """Lines of a file; a last line that is being written, or was when its writer died, is left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file; where it does not exist, there are no lines.
+    line_type : type
+        What a line is, for `msgspec.json.decode`.
+
+    Raises
+    ------
+    RecordingError
+        The file is damaged or cannot be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from error
+    decoder = msgspec.json.Decoder(line_type)
+    try:
+        return [decoder.decode(line) for line in lines]
+    except msgspec.MsgspecError as error:
+        raise RecordingError(f"{path} is damaged: {error}") from error
+
+
+def _whole_nbytes(file: io.FileIO) -> int:
+    """Bytes of a file's whole lines."""
+    file.seek(0)
+    return (file.readall() or b"").rfind(b"\n") + 1
