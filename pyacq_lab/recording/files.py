@@ -68,16 +68,33 @@ def read_lines(path: Path, line_type: Any) -> list[Any]:
         The file is damaged or cannot be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
+        lines, error, _ = whole_lines(path, line_type)
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error}") from error
-    decoder = msgspec.json.Decoder(line_type)
+    if error:
+        raise RecordingError(f"{path} is damaged: {error}")
+    return lines
+
+
+def whole_lines(path: Path, line_type: Any) -> tuple[list[Any], str, int]:
+    """Lines of a file up to the first that is damaged, what is wrong with that, and their bytes.
+
+    A last line without its end is none, and nothing is wrong with it.
+    """
     try:
-        return [decoder.decode(line) for line in lines]
-    except msgspec.MsgspecError as error:
-        raise RecordingError(f"{path} is damaged: {error}") from error
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return [], "", 0
+    decoder = msgspec.json.Decoder(line_type)
+    found: list[Any] = []
+    try:
+        for line in lines:
+            found.append(decoder.decode(line))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        problem = f"line {len(found) + 1}: {error}"
+    else:
+        problem = ""
+    return found, problem, sum(len(line) + 1 for line in lines[: len(found)])
 
 
 def _whole_nbytes(file: io.FileIO) -> int:

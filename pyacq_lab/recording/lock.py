@@ -26,3 +26,14 @@ def lock_run(folder: Path) -> filelock.BaseFileLock:
             f"{folder} is being recorded into: stop that recorder first, or choose another folder"
         ) from None
     return lock
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody writes into a run folder just now."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        lock_run(folder).release()
+    except RecordingError:
+        return True
+    return False

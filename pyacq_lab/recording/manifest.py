@@ -122,7 +122,19 @@ class SegmentLine(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
     entry: SegmentEntry
 
 
-JournalLine = SegmentLine | GapLine | TimeLine
+class EndLine(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
+    """The segment was ended before sample ``stop``: what fills up its last chunk does not count."""
+
+    stop: int
+
+
+class ResumeLine(msgspec.Struct, frozen=True, tag_field="kind", tag="resume"):
+    """The segment is gone on with at sample ``start`` by another recorder."""
+
+    start: int
+
+
+JournalLine = SegmentLine | GapLine | TimeLine | EndLine | ResumeLine
 
 
 class StreamEntry(msgspec.Struct, kw_only=True):

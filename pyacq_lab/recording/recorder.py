@@ -228,10 +228,11 @@ class Recorder(Sink):
         storage = Storage(
             chunk_seconds=settings.chunk_seconds, compression=settings.compression, fsync=settings.fsync
         )
+        was_killed = self.folder is None and self._manifest.state == "recording"
         for name, spec in inputs.items():
             entry = self._manifest.streams.setdefault(name, StreamEntry(spec=spec, segments=[]))
             entry.spec = spec
-            self._tracks[name] = Track(name, spec, folder, entry, storage)
+            self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
         self._write_manifest("recording")
 

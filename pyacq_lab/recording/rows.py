@@ -45,10 +45,8 @@ class ArrayReader:
         RecordingError
             A file that should be there is not, is cut short or is damaged.
         """
-        spec, size = self._layout.spec, self._layout.chunk_rows
-        rows = np.zeros((stop - start, *spec.sample_shape), spec.np_dtype)
-        if self._layout.is_float:
-            rows[...] = np.nan
+        size = self._layout.chunk_rows
+        rows = self._layout.blank(stop - start)
         indices: dict[int, Index] = {}
         for number in range(start // size, -(-stop // size)):
             first = max(start, number * size)

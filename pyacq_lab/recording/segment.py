@@ -207,11 +207,7 @@ class SegmentWriter:
                 shard.close()
 
     def _fill(self, n_samples: int) -> None:
-        spec = self.layout.spec
-        blank = np.zeros((n_samples, *spec.sample_shape), spec.np_dtype)
-        if self.layout.is_float:
-            blank[...] = np.nan
-        self._write(blank)
+        self._write(self.layout.blank(n_samples))
 
 
 def check_samples(spec: StreamSpec, data: npt.NDArray[Any]) -> None:

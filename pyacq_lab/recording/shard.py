@@ -109,6 +109,12 @@ class ShardWriter:
         if is_new:
             self._write_index()
 
+    @staticmethod
+    def replace_index(path: Path, index: Index) -> None:
+        """Write another index over one that is damaged."""
+        with path.open("r+b") as file:
+            file.write(encode_index(index))
+
     def write(self, offset: int, data: memoryview | bytes) -> None:
         """Write bytes to their place."""
         self._file.seek(offset)

@@ -10,9 +10,12 @@ from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.eventtable import EventWriter, holds_events
+from pyacq_lab.recording.evidence import is_unfinished, salvage
 from pyacq_lab.recording.manifest import (
+    EndLine,
     GapLine,
     JournalLine,
+    ResumeLine,
     SegmentEntry,
     SegmentLine,
     StreamEntry,
@@ -82,10 +85,18 @@ class Track:
         What ``run.json`` says of it; kept up to date here.
     storage : Storage
         How it is stored.
+    was_killed : bool
+        Whether another recorder was killed at the run: its last segment may not be finished.
     """
 
     def __init__(
-        self, name: str, spec: StreamSpec, run_folder: Path, entry: StreamEntry, storage: Storage
+        self,
+        name: str,
+        spec: StreamSpec,
+        run_folder: Path,
+        entry: StreamEntry,
+        storage: Storage,
+        was_killed: bool = False,
     ) -> None:
         self.name = name
         self.entry = entry
@@ -95,7 +106,41 @@ class Track:
         self._writer: Writer | None = None
         self._past_nbytes = 0
         self._next_time_ns = 0
+        self._producer = 0, -1
+        self._unfinished = (
+            was_killed and bool(entry.segments) and is_unfinished(run_folder, entry.segments[-1])
+        )
+        if self._unfinished:
+            salvage(run_folder, entry.segments[-1])
         write_group(run_folder / stream_folder(name))
+
+    @property
+    def unfinished(self) -> SegmentEntry | None:
+        """The segment at which another process was killed, until it is known whether it is gone on with."""
+        return self._segment if self._unfinished else None
+
+    def begin(self, nonce: int, producer_epoch: int, epoch: int) -> None:
+        """Take note of where the samples that come next are from.
+
+        Where that is the producer, and its epoch, of a segment that is not finished, it is gone on with.
+
+        Parameters
+        ----------
+        nonce, producer_epoch : int
+            The producer, and the epoch as it counts them.
+        epoch : int
+            The epoch that their chunks and gaps have.
+        """
+        self._producer = nonce, producer_epoch
+        if self._unfinished:
+            segment = self._segment
+            known = segment.nonce, segment.producer_epoch
+            if nonce and known == self._producer and segment.spec == self._spec:
+                self._unfinished = False
+                self._writer = open_writer(self._run_folder, segment, self._storage, segment.rows)
+                self._writer.note(ResumeLine(segment.acknowledged))
+                segment.epoch = epoch
+                self._next_time_ns = 0
 
     @property
     def acknowledged(self) -> int | None:
@@ -141,7 +186,11 @@ class Track:
     def finish(self) -> None:
         """Acknowledge all rows of the segment, and close its files whatever happens; idempotent."""
         writer, self._writer, self._next_time_ns = self._writer, None, 0
+        if self._unfinished:
+            self._unfinished = False
+            writer = open_writer(self._run_folder, self._segment, self._storage, self._segment.rows)
         if writer is not None:
+            writer.note(EndLine(self._position(writer)))
             self._past_nbytes += writer.nbytes
             self._segment.acknowledged = self._segment.start + writer.finish()
 
@@ -166,6 +215,8 @@ class Track:
             folder=f"{stream_folder(self.name)}/{len(self.entry.segments)}",
             spec=spec,
             epoch=epoch,
+            nonce=self._producer[0],
+            producer_epoch=self._producer[1],
             start=start,
             acknowledged=start,
             gaps=[],

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.files import replace_file
@@ -95,6 +96,13 @@ class ArrayLayout:
     def is_float(self) -> bool:
         """Whether a row in a gap can say so by itself: NaN."""
         return self.spec.np_dtype.kind in "fc" and not self.is_bytes
+
+    def blank(self, n_rows: int) -> npt.NDArray[Any]:
+        """Rows of samples that never came: NaN for floats, 0 for others."""
+        rows = np.zeros((n_rows, *self.spec.sample_shape), self.spec.np_dtype)
+        if self.is_float:
+            rows[...] = np.nan
+        return rows
 
     def chunk_offset(self, slot: int) -> int:
         """Place of a chunk that is not compressed in its shard, bytes."""

@@ -1,0 +1,110 @@
+"""What the files of a segment say themselves, where ``run.json`` is behind or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyacq_lab.errors import RecordingError
+from pyacq_lab.recording.eventtable import EventLine
+from pyacq_lab.recording.files import whole_lines
+from pyacq_lab.recording.manifest import (
+    EVENTS,
+    JOURNAL,
+    EndLine,
+    GapLine,
+    JournalLine,
+    ResumeLine,
+    SegmentEntry,
+    SegmentLine,
+)
+from pyacq_lab.recording.shard import CHECKSUM_NBYTES, DATA_AT, is_there, read_index
+from pyacq_lab.recording.zarr_layout import ArrayLayout
+
+
+def journal_of(run_folder: Path, entry: SegmentEntry) -> tuple[list[JournalLine], str]:
+    """Lines of a segment's journal up to the first that is damaged, and what is wrong with that."""
+    lines, problem, _ = whole_lines(run_folder / entry.folder / JOURNAL, JournalLine)
+    return lines, problem
+
+
+def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
+    """Whether a recorder was killed at a segment, so that another can go on with it.
+
+    Nobody goes on with one that is damaged: that is for `recover`.
+    """
+    lines, problem = journal_of(run_folder, entry)
+    return bool(lines) and not problem and _end_of(lines) is None
+
+
+def salvage(run_folder: Path, entry: SegmentEntry) -> None:
+    """Acknowledge what a killed recorder had written and not acknowledged yet."""
+    lines, _ = journal_of(run_folder, entry)
+    stop = entry.start + rows_on_disk(run_folder, entry, lines)
+    if stop > entry.acknowledged:
+        entry.acknowledged = stop
+        entry.gaps = gaps_of(entry, lines)
+
+
+def gaps_of(entry: SegmentEntry, lines: Iterable[JournalLine]) -> list[GapLine]:
+    """Gaps that a manifest or a journal knows of, in order, up to what is acknowledged."""
+    known = {gap.start: gap for gap in lines if isinstance(gap, GapLine)}
+    known |= {gap.start: gap for gap in entry.gaps}
+    merged: list[GapLine] = []
+    for _, gap in sorted(known.items()):
+        start = max(gap.start, merged[-1].stop if merged else entry.start)
+        stop = min(gap.stop, entry.acknowledged)
+        if start < stop:
+            merged.append(GapLine(start, stop, gap.reason))
+    return merged
+
+
+def rows_on_disk(run_folder: Path, entry: SegmentEntry, lines: list[JournalLine]) -> int:
+    """Rows of a segment that were written, acknowledged or not."""
+    end = _end_of(lines)
+    if end is not None:
+        return end - entry.start
+    folder = run_folder / entry.folder
+    if entry.kind == "events":
+        events: list[EventLine] = whole_lines(folder / EVENTS, EventLine)[0]
+        return events[-1].n + 1 if events else 0
+    if entry.kind == "array":
+        return _rows_of_array(folder, entry.layout)
+    return entry.rows
+
+
+def begun_segments(folder: Path) -> list[SegmentLine]:
+    """What the journals in a stream's folder say of its segments, in their order."""
+    numbers = sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
+    heads = [whole_lines(folder / str(number) / JOURNAL, JournalLine)[0][:1] for number in numbers]
+    return [line for lines in heads for line in lines if isinstance(line, SegmentLine)]
+
+
+def shard_numbers(folder: Path) -> list[int]:
+    """Numbers of an array's shards, in order."""
+    chunks = folder / "c"
+    return sorted(int(p.name) for p in chunks.iterdir() if p.name.isdecimal()) if chunks.is_dir() else []
+
+
+def _end_of(lines: list[JournalLine]) -> int | None:
+    """Index before which a segment was ended, unless it was gone on with."""
+    ends = [line for line in lines if isinstance(line, EndLine | ResumeLine)]
+    return ends[-1].stop if ends and isinstance(ends[-1], EndLine) else None
+
+
+def _rows_of_array(folder: Path, layout: ArrayLayout) -> int:
+    size, nbytes = layout.chunk_rows, layout.spec.sample_nbytes
+    rows = 0
+    for number in shard_numbers(folder)[-1:]:
+        path, first = layout.shard_path(folder, number), number * layout.shard_chunks
+        try:
+            index = read_index(path, layout.shard_chunks)
+            there = [slot for slot in range(layout.shard_chunks) if is_there(index, slot)]
+        except (RecordingError, OSError):
+            there = []
+        rows = (first + max(there, default=-1) + 1) * size
+        if not layout.is_packed and path.exists():
+            slot, past = divmod(max(0, path.stat().st_size - DATA_AT), layout.chunk_nbytes + CHECKSUM_NBYTES)
+            rows = max(rows, (first + slot) * size + min(past // nbytes, size))
+    tails = [(int(path.name[5:]), path.stat().st_size // nbytes) for path in folder.glob("tail-*")]
+    return max([rows, *(number * size + min(n, size) for number, n in tails)])
