@@ -17,20 +17,23 @@ from pyacq_lab.recording.run import Run
 class _Format(NamedTuple):
     suffixes: tuple[str, ...]
     module: str
+    function: str = "write"
 
     @property
     def write(self) -> Callable[[Plan, Path], None]:
-        return import_module(f"{__package__}.{self.module}").write
+        return getattr(import_module(f"{__package__}.{self.module}"), self.function)
 
 
 FORMATS = {
     "hdf5": _Format((".h5", ".hdf5"), "hdf5"),
     "nwb": _Format((".nwb",), "nwb"),
     "xdf": _Format((".xdf",), "xdf"),
+    "edf": _Format((".edf",), "edf"),
+    "bdf": _Format((".bdf",), "edf", "write_bdf"),
     "wav": _Format((".wav",), "wav"),
     "csv": _Format((".csv",), "csv"),
 }
-"""What can be written, by name; each module has ``write(plan, path)``."""
+"""What can be written, by name; a function ``write(plan, path)`` each."""
 
 
 def export(

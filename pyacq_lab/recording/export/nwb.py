@@ -16,7 +16,7 @@ import numpy as np
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.recording.export.hdf5 import chunk_rows
-from pyacq_lab.recording.export.plan import Part, Plan
+from pyacq_lab.recording.export.plan import Part, Plan, timed_events
 
 _NAMES = str.maketrans({"/": "|", ":": "|"})
 """Names of NWB objects are places in an HDF5 file."""
@@ -152,7 +152,7 @@ def _events(pynwb: Any, part: Part, name: str) -> Any:
     event_types = import_optional("pynwb.event", "export of events to NWB", "pynwb>=4", "nwb")
     common = import_optional("hdmf.common", "export to NWB", "hdmf", "nwb")
     spec = part.signal.spec
-    events = part.events()
+    events = timed_events(part)
     columns = [
         event_types.TimestampVectorData(
             name="timestamp", description="s since the run's start", data=[part.time_of(e) for e in events]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -88,8 +89,8 @@ class Part:
         return events_in(np.concatenate([self.signal.raw(a, b) for a, b in self.signal.pieces]))
 
     def time_of(self, event: Event) -> float:
-        """Time of an event, s since the run's start."""
-        return (event.time_ns - self.origin_ns) / 1e9
+        """Time of an event, s since the run's start; NaN where it is unknown."""
+        return (event.time_ns - self.origin_ns) / 1e9 if event.time_ns else math.nan
 
 
 @dataclass
@@ -167,6 +168,42 @@ def only_part(plan: Plan, format: str) -> Part:
             "choose with streams= and segment="
         )
     return first
+
+
+def timed_events(part: Part) -> list[Event]:
+    """Events that have a time; says by an `ExportWarning` how many have none."""
+    events = part.events()
+    timed = [event for event in events if event.time_ns]
+    if n_lost := len(events) - len(timed):
+        warnings.warn(
+            f"{part.title!r}: {n_lost} events are left out, as their time is unknown; HDF5 and CSV keep them",
+            ExportWarning,
+            stacklevel=4,
+        )
+    return timed
+
+
+def text_of(event: Event) -> str:
+    """Text of an event, for a format that has nothing else of it: its label, or its code."""
+    return event.label or str(event.code)
+
+
+def warn_lost_fields(part: Part, format: str, kept: str = "time, duration and text") -> None:
+    """Warn of what a format that holds texts only leaves out of events."""
+    fields = [f for f in ("duration", "channel", "code") if f not in kept]
+    lost = sorted({f for event in part.events() for f in fields if _is_lost(event, f)})
+    if lost:
+        warnings.warn(
+            f"{part.title!r}: {format} holds {kept} of an event; its {', '.join(lost)} are left out",
+            ExportWarning,
+            stacklevel=4,
+        )
+
+
+def _is_lost(event: Event, field: str) -> bool:
+    if field == "duration":
+        return event.duration != 0
+    return getattr(event, field) != -1 and (field == "channel" or bool(event.label))
 
 
 def warn_untimed(part: Part) -> None:
