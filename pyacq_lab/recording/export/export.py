@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from pyacq_lab.errors import ConfigurationError, RecordingError
 from pyacq_lab.recording.export.plan import Plan, Progress, plan_of
@@ -94,12 +97,14 @@ def export(
     plan = plan_of(run, streams, segment, progress)
     _refuse_existing(path, overwrite)
     try:
-        # A folder beside it: the same disk, so that a rename is enough, and what is left of a failure goes.
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        _sweep_drafts(path)
+        draft = _draft(path)
+        try:
             chosen.write(plan, draft)
             _refuse_existing(path, overwrite)
             os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
     except RecordingError:
         raise
     except OSError as error:
@@ -117,6 +122,20 @@ def _format(path: Path, name: str | None) -> _Format:
     if name not in FORMATS:
         raise ConfigurationError(f"format={name!r}: wanted one of {', '.join(map(repr, FORMATS))}")
     return FORMATS[name]
+
+
+def _draft(path: Path) -> Path:
+    """Name of what becomes the file: beside it, on the same disk, so that a rename is enough."""
+    # The suffix stays, as some writers want theirs; a second export of the same name has another token.
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.draft{path.suffix}")
+
+
+def _sweep_drafts(path: Path) -> None:
+    """Remove drafts of this file that processes left when they were killed."""
+    wanted = re.compile(rf"\.{re.escape(path.stem)}\.(\d+)-[0-9a-f]{{8}}\.draft{re.escape(path.suffix)}")
+    for found in path.parent.iterdir():
+        if (draft := wanted.fullmatch(found.name)) and not psutil.pid_exists(int(draft[1])):
+            found.unlink(missing_ok=True)
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
