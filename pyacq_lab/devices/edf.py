@@ -9,13 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyacq_lab.devices.recordings import EventTrack, Recording, Track, Tracks
+from pyacq_lab.devices.recordings import NS_PER_S, EventTrack, Recording, Track, Tracks
 from pyacq_lab.model.events import Event
 from pyacq_lab.model.names import port_name
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.recording.export.edf_file import is_missing, stream_in
-
-NS_PER_S = 1_000_000_000
 
 
 def load_edf(file: Path) -> Tracks:

@@ -9,7 +9,6 @@ annotated, and `Replay` makes a gap of it again.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -31,9 +30,9 @@ from pyacq_lab.recording.export.edf_file import (
 )
 from pyacq_lab.recording.export.plan import (
     BLOCK_NBYTES,
-    ExportWarning,
     Part,
     Plan,
+    tell,
     text_of,
     timed_events,
     warn_lost_fields,
@@ -122,11 +121,9 @@ def _labels(signals: list[Part]) -> list[list[str]]:
             taken.add(label)
             mine.append(label)
         if mine != list(part.signal.spec.names):
-            warnings.warn(
+            tell(
                 f"{part.title!r}: channel names in EDF are 16 characters of ASCII, all different; "
-                f"they became {', '.join(mine[:4])}{', ...' if len(mine) > 4 else ''}",
-                ExportWarning,
-                stacklevel=5,
+                f"they became {', '.join(mine[:4])}{', ...' if len(mine) > 4 else ''}"
             )
         labels.append(mine)
     return labels
@@ -142,11 +139,9 @@ class _Track:
         self.first = round(exact)
         self.stop = self.first + len(self.signal)
         if (off := abs(exact - self.first) / float(rate)) > 1e-6:
-            warnings.warn(
+            tell(
                 f"{self.part.title!r}: its samples lie {off:.2g} s beside those of the file's grid, "
-                "which is one for each rate",
-                ExportWarning,
-                stacklevel=5,
+                "which is one for each rate"
             )
 
     def channels(self, labels: list[str]) -> Iterator[Channel]:

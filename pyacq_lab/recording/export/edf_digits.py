@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.recording.export.edf_file import number
-from pyacq_lab.recording.export.plan import ExportWarning, Part
+from pyacq_lab.recording.export.plan import Part, tell
 
 _PREFIXES = ((1e3, "m"), (1e6, "u"), (1e9, "n"), (1e12, "p"))
 _SI = frozenset({"V", "A", "T", "F", "S", "s", "m", "g", "W", "Pa", "N", "Hz"})
@@ -85,7 +84,7 @@ def digits_of(part: Part, sample_nbytes: int) -> Digits:
     if off > (high - low) / 100:
         raise _too_small(part)
     if off > 0.01:
-        _warn(
+        tell(
             f"{part.title!r}: samples are kept, but EDF has 8 characters for a scale, and values become "
             f"wrong by up to {off:.2g} of their steps"
         )
@@ -131,14 +130,14 @@ def _quantised(part: Part, low: int, high: int) -> Digits:
         physical.append((bottom, top))
     step = max((float(b) - float(a)) / (high - low) for a, b in physical)
     kind = "EDF" if high < 2**15 else "BDF"
-    _warn(
+    tell(
         f"{part.title!r}: {kind} holds integers, samples are rounded to steps of {step:.3g} {units}".rstrip()
         + (" or less" if n > 1 else "")
         + ("" if kind == "BDF" else "; BDF has finer ones")
     )
     n_missing -= sum(len(gap) for gap in part.signal.gaps) * n
     if n_missing:
-        _warn(f"{part.title!r}: {n_missing} samples of NaN are written as the lowest digital value, {low}")
+        tell(f"{part.title!r}: {n_missing} samples of NaN are written as the lowest digital value, {low}")
     return Digits(part, units, physical, low, high, None, factor)
 
 
@@ -170,7 +169,3 @@ def _too_small(part: Part) -> ConfigurationError:
         f"{part.title!r}: its values in {part.signal.units or 'its units'} are too small, or too alike, for "
         "the 8 characters that EDF has for a scale: give other units with Rescale, or export to HDF5"
     )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, ExportWarning, stacklevel=5)

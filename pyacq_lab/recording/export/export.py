@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -48,6 +48,7 @@ def export(
     segment: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a recorded run, or some of its streams, into one file of another format.
 
@@ -71,6 +72,9 @@ def export(
         Whether a file that exists is replaced.
     progress : callable, optional
         Called with the number of samples written so far and of all.
+    metadata : mapping, optional
+        For NWB: more fields of `pynwb.NWBFile`, such as ``experimenter`` and ``institution``, and of
+        `pynwb.file.Subject` in a mapping ``subject``.
 
     Returns
     -------
@@ -94,7 +98,10 @@ def export(
         raise ConfigurationError(
             f"{path} is in the run folder, which holds the recording only: give another path"
         )
+    if metadata and chosen is not FORMATS["nwb"]:
+        raise ConfigurationError(f"metadata={dict(metadata)!r}: only NWB has fields for it; leave it out")
     plan = plan_of(run, streams, segment, progress)
+    plan.metadata = metadata or {}
     _refuse_existing(path, overwrite)
     try:
         _sweep_drafts(path)

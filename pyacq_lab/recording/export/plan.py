@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,11 @@ Progress = Callable[[int, int], None]
 
 class ExportWarning(UserWarning):
     """Something of the run that the file's format cannot hold; the message says what."""
+
+
+def tell(text: str) -> None:
+    """Warn of something that is lost."""
+    warnings.warn(text, ExportWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -107,12 +112,15 @@ class Plan:
         What is to be written; each has samples.
     progress : callable or None
         Told of each block.
+    metadata : mapping
+        What the user knows of the run beside it.
     """
 
     run: Run
     manifest: Manifest
     parts: tuple[Part, ...]
     progress: Progress | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     _done: int = field(default=0, init=False)
 
     def wrote(self, n_samples: int) -> None:
@@ -175,10 +183,8 @@ def timed_events(part: Part) -> list[Event]:
     events = part.events()
     timed = [event for event in events if event.time_ns]
     if n_lost := len(events) - len(timed):
-        warnings.warn(
-            f"{part.title!r}: {n_lost} events are left out, as their time is unknown; HDF5 and CSV keep them",
-            ExportWarning,
-            stacklevel=4,
+        tell(
+            f"{part.title!r}: {n_lost} events are left out, as their time is unknown; HDF5 and CSV keep them"
         )
     return timed
 
@@ -193,11 +199,7 @@ def warn_lost_fields(part: Part, format: str, kept: str = "time, duration and te
     fields = [f for f in ("duration", "channel", "code") if f not in kept]
     lost = sorted({f for event in part.events() for f in fields if _is_lost(event, f)})
     if lost:
-        warnings.warn(
-            f"{part.title!r}: {format} holds {kept} of an event; its {', '.join(lost)} are left out",
-            ExportWarning,
-            stacklevel=4,
-        )
+        tell(f"{part.title!r}: {format} holds {kept} of an event; its {', '.join(lost)} are left out")
 
 
 def _is_lost(event: Event, field: str) -> bool:
@@ -209,8 +211,4 @@ def _is_lost(event: Event, field: str) -> bool:
 def warn_untimed(part: Part) -> None:
     """Warn where times in a file would be taken for true."""
     if not part.is_timed:
-        warnings.warn(
-            f"{part.title!r}: its time is unknown, and is counted from the start of the run",
-            ExportWarning,
-            stacklevel=4,
-        )
+        tell(f"{part.title!r}: its time is unknown, and is counted from the start of the run")
