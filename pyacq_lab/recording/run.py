@@ -98,6 +98,15 @@ class Run:
             metadata=metadata,
         )
 
+    def to_neo(self, streams: str | Sequence[str] | None = None, *, segment: int | None = None) -> Any:
+        """Make a `neo.Block` of the run, or of some of its streams, in memory.
+
+        As `pyacq_lab.recording.export.neo.to_neo`, which says what is in it and what is raised.
+        """
+        from pyacq_lab.recording.export.neo import to_neo
+
+        return to_neo(self, streams, segment=segment)
+
     def _entry(self, manifest: Manifest, name: str) -> StreamEntry:
         if name not in manifest.streams:
             known = ", ".join(manifest.streams) or "none"
