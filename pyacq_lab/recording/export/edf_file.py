@@ -278,7 +278,8 @@ def is_missing(text: str, name: str) -> bool:
 
 
 def _tal(onset: int, duration: int, text: str) -> bytes:
-    lasts = f"\x15{decimal(Fraction(duration, TICKS))}" if duration else ""
+    # Also where it is 0: Neo shows no annotation without a duration.
+    lasts = f"\x15{decimal(Fraction(duration, TICKS))}"
     shown = "".join(c if c.isprintable() else " " for c in text)
     sign = "" if onset < 0 else "+"
     return f"{sign}{decimal(Fraction(onset, TICKS))}{lasts}\x14{shown}\x14\x00".encode()

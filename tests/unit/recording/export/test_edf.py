@@ -77,7 +77,7 @@ def test_rates_delays_gaps_and_events_together(record, gapped, floats, marks, tm
     )
     _, _, notes = read_strictly(path)
     assert notes == [
-        ("go", 0.0, -1.0),
+        ("go", 0.0, 0.0),
         ("BAD_ACQ_SKIP fast/f: not recorded", 0.0, 0.25),
         ("BAD_ACQ_SKIP i: overrun", 0.5, 0.5),
         ("µ-wave", 0.7, 0.5),

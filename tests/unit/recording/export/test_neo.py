@@ -73,18 +73,18 @@ def test_refusals(record, now, monkeypatch):
         run.to_neo()
 
 
-def test_neo_reads_our_edf(record, gapped, marks, tmp_path):
-    run = record({"i": gapped, "marks": marks})
-    with pytest.warns(ExportWarning):
-        path = run.export(tmp_path / "x.edf")
+def test_neo_reads_our_edf(record, gapped, now, tmp_path):
+    events = [Event(now + 300_000_000, label="µ-wave"), Event(now + 700_000_000, duration=5, label="long")]
+    run = record({"i": gapped, "marks": (event_spec(10.0), [Chunk(0, event_array(events), time_ns=now)])})
+    path = run.export(tmp_path / "x.edf")
     segment = neo.io.EDFIO(str(path)).read_segment()
     (signal,) = segment.analogsignals
     assert (signal.sampling_rate.item(), str(signal.units.dimensionality)) == (10.0, "mV")
     kept = np.delete(signal.magnitude, range(5, 10), axis=0)
     # To a digital step: Neo takes the digital range for one more than it is.
     np.testing.assert_allclose(kept, np.delete(RAW, range(5, 10), axis=0) * 0.5 + 1.0, atol=0.5)
-    labels = [label for event in segment.events for label in event.labels]
-    assert "µ-wave" in labels
+    assert [e.labels.tolist() for e in segment.events] == [["µ-wave"]]
+    assert [e.labels.tolist() for e in segment.epochs] == [["BAD_ACQ_SKIP i: overrun", "long"]]
 
 
 def test_neo_reads_our_nwb(record, floats, tmp_path):
