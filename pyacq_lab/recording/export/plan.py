@@ -143,11 +143,8 @@ def plan_of(
     parts: list[Part] = []
     for name in names:
         signals = run.segments(name)
-        if segment is not None and not 0 <= segment < len(signals):
-            raise UnknownName(
-                f"segment={segment}: {name!r} has {len(signals)} segment(s), counted from 0"
-                + ("" if streams is not None else "; choose the streams that have it with streams=[...]")
-            )
+        if streams is not None and segment is not None and not 0 <= segment < len(signals):
+            raise UnknownName(f"segment={segment}: {name!r} has {len(signals)} segment(s), counted from 0")
         for number, signal in enumerate(signals):
             if len(signal) and segment in (None, number):
                 title = name if len(signals) == 1 else f"{name} {number}"
@@ -155,7 +152,7 @@ def plan_of(
     if not parts:
         raise ConfigurationError(
             f"{run.path.name}: there is nothing to export, no sample was recorded of "
-            f"{', '.join(names) or 'any stream'}"
+            f"{', '.join(names) or 'any stream'}" + ("" if segment is None else f" in segment {segment}")
         )
     return Plan(run, manifest, tuple(parts), progress)
 

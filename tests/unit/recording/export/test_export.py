@@ -9,7 +9,6 @@ import sys
 import h5py
 import pytest
 
-from pyacq_lab.cli import main
 from pyacq_lab.devices.recordings import EventTrack, load_file
 from pyacq_lab.errors import ConfigurationError, MissingDependency, RecordingError, UnknownName
 from pyacq_lab.recording.export import ExportWarning, export
@@ -115,20 +114,6 @@ def test_one_segment(record, floats, tmp_path):
     run.export(tmp_path / "x.h5", segment=1)
     with h5py.File(tmp_path / "x.h5") as file:
         assert list(file["streams/f"]) == ["1"]
-
-
-def test_command(record, floats, tmp_path, capsys, monkeypatch):
-    run = record({"f": floats})
-    arguments = ["runs", "export", str(run.path), str(tmp_path / "x.h5"), "--streams", "f"]
-    assert main(arguments) == 0
-    out, err = capsys.readouterr()
-    assert out.startswith(f"wrote {tmp_path / 'x.h5'} (")
-    assert err == ""
-    assert main(arguments) == 1
-    assert "exists already" in capsys.readouterr().err
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert main([*arguments, "--overwrite"]) == 0
-    assert capsys.readouterr().err == "\r100 % of 20 samples\n"
 
 
 def test_progress_counts_all_streams(record, floats, gapped):
