@@ -33,10 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.add_argument("file", type=Path, help="what kernel_connection_file() of the nodegroup gave")
     console.add_argument("options", nargs=argparse.REMAINDER, help="options of jupyter console")
 
-    from pyacq_lab.recording.export import program as export_program
+    from pyacq_lab.recording import program
 
-    runs = commands.add_parser("runs", help="recorded runs").add_subparsers(dest="runs", required=True)
-    export_program.add_arguments(runs.add_parser("export", help="write a run as a file of another format"))
+    program.add_commands(commands.add_parser("runs", help="recorded runs: list, describe, export"))
 
     arguments = parser.parse_args(argv)
     try:
@@ -57,9 +56,9 @@ def _run(arguments: argparse.Namespace) -> int:
         run_console(arguments.file, arguments.options)
         return 0
     if arguments.command == "runs":
-        from pyacq_lab.recording.export import program as export_program
+        from pyacq_lab.recording import program
 
-        return export_program.run(arguments)
+        return program.run(arguments)
     from pyacq_lab import demo
 
     if arguments.headless:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import logging
 import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,10 @@ from pyacq_lab.errors import ConfigurationError, MissingDependency
 from pyacq_lab.model.events import LABEL_NBYTES, Event, event_spec
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
+
+logger = logging.getLogger(__name__)
+
+NS_PER_S = 1_000_000_000
 
 
 class Samples(Protocol):
@@ -126,6 +131,48 @@ Tracks = Mapping[str, Track]
 def one_recording(recording: Recording) -> Tracks:
     """Name the only recording of a file."""
     return {"out": recording}
+
+
+def event_track(name: str, events: Iterable[Event], begin_ns: int, sample_rate: float) -> EventTrack:
+    """Make a track of events as they were recorded, at times since the recording's beginning.
+
+    Those whose time is unknown are left out, with a warning in the log.
+    """
+    every = list(events)
+    timed = [replace(event, time_ns=event.time_ns - begin_ns) for event in every if event.time_ns]
+    if n_lost := len(every) - len(timed):
+        logger.warning("%d events of %r have no time: left out of the replay", n_lost, name)
+    return EventTrack(tuple(sorted(timed, key=lambda event: event.time_ns)), sample_rate)
+
+
+def chosen_segments(durations: Mapping[str, Mapping[int, float]], segment: int | None) -> dict[str, int]:
+    """Which start of each stream is played; a stream that does not have the one asked for is left out.
+
+    Parameters
+    ----------
+    durations : mapping of str to mapping of int to float
+        How long each start of each stream is, s.
+    segment : int or None
+        The one asked for; None where there is one only.
+
+    Raises
+    ------
+    ConfigurationError
+        No stream has it; or one has several, and none was asked for.
+    """
+    if segment is None:
+        for name, starts in durations.items():
+            if len(starts) > 1:
+                listed = "; ".join(f"{i}: {duration:.3f} s" for i, duration in starts.items())
+                raise ConfigurationError(
+                    f"{name!r} was started {len(starts)} times: choose one with segment=i ({listed})"
+                )
+        return {name: next(iter(starts)) for name, starts in durations.items() if starts}
+    chosen = {name: segment for name, starts in durations.items() if segment in starts}
+    if durations and not chosen:
+        last = max((i for starts in durations.values() for i in starts), default=-1)
+        raise ConfigurationError(f"segment={segment}: its streams have segments 0 to {last}")
+    return chosen
 
 
 def load_file(path: str, sample_rate: float | None, segment: int | None = None) -> Tracks:
@@ -260,6 +307,18 @@ def _load_xdf(file: Path, sample_rate: float | None, segment: int | None) -> Tra
     return load_xdf(file)
 
 
+def _load_hdf5(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
+    from pyacq_lab.devices.hdf5 import load_hdf5
+
+    return load_hdf5(file, segment)
+
+
+def _load_nwb(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
+    from pyacq_lab.devices.nwb import load_nwb
+
+    return load_nwb(file, segment)
+
+
 def _load_run(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
     from pyacq_lab.devices.runs import load_run
 
@@ -274,5 +333,8 @@ _KINDS: Mapping[str, Callable[[Path, float | None, int | None], Tracks]] = {
     ".bdf": _load_edf,
     ".xdf": _load_xdf,
     ".xdfz": _load_xdf,
+    ".h5": _load_hdf5,
+    ".hdf5": _load_hdf5,
+    ".nwb": _load_nwb,
     "run folder": _load_run,
 }

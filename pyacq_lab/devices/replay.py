@@ -17,7 +17,8 @@ class ReplaySettings(PlaybackSettings):
 
     path: str | None = setting(
         None,
-        description="recording on the node's machine: .npy, .csv, .wav, .edf, .bdf, .xdf, or a run folder",
+        description="recording on the node's machine: .npy, .csv, .wav, .edf, .bdf, .xdf, .h5, .nwb, "
+        "or a run folder",
     )
     dataset: Literal["ecg"] | None = setting(None, description="recording that a package ships; 'ecg'")
     sample_rate: float | None = setting(
@@ -49,10 +50,11 @@ class Replay(Playback):
     rate also at another ``speed`` and with ``realtime=False``, where they run ahead of the clock; then the
     replay waits for lossless readers.
 
-    A recording of one stream has the output `out`. One of several has an output for each: run folders and
-    XDF files by their names, EDF and BDF files one for each sample rate and unit, such as ``256 Hz uV``, and
-    their annotations as `events`. They are played from a common beginning, each with the delay that it had.
-    What was missing in the recording is missing again.
+    A recording of one stream has the output `out`. One of several has an output for each: run folders, XDF,
+    HDF5 and NWB files by their names, EDF and BDF files one for each sample rate and unit, such as ``256 Hz
+    uV``, and their annotations as `events`. They are played from a common beginning, each with the delay that
+    it had. What was missing in the recording is missing again. HDF5 files are those that `Run.export` writes;
+    run folders, HDF5, NWB and NPY files are read as they are played, others as a whole.
 
     The dataset ``"ecg"`` is the electrocardiogram that PyWavelets ships: see `recordings.load_dataset`.
     """

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.devices.recordings import EventTrack, Recording, Track, Tracks
+from pyacq_lab.devices.recordings import NS_PER_S, EventTrack, Recording, Track, Tracks
 from pyacq_lab.model.events import Event
 from pyacq_lab.model.names import port_name
 from pyacq_lab.model.optional import import_optional
 
 logger = logging.getLogger(__name__)
-
-NS_PER_S = 1_000_000_000
 
 
 def load_xdf(file: Path) -> Tracks:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.model.ledger import HopLedger
@@ -78,6 +79,7 @@ class Run:
         segment: int | None = None,
         overwrite: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the run, or some of its streams, into one file of another format.
 
@@ -85,7 +87,25 @@ class Run:
         """
         from pyacq_lab.recording.export import export
 
-        return export(self, path, format, streams, segment=segment, overwrite=overwrite, progress=progress)
+        return export(
+            self,
+            path,
+            format,
+            streams,
+            segment=segment,
+            overwrite=overwrite,
+            progress=progress,
+            metadata=metadata,
+        )
+
+    def to_neo(self, streams: str | Sequence[str] | None = None, *, segment: int | None = None) -> Any:
+        """Make a `neo.Block` of the run, or of some of its streams, in memory.
+
+        As `pyacq_lab.recording.export.neo.to_neo`, which says what is in it and what is raised.
+        """
+        from pyacq_lab.recording.export.neo import to_neo
+
+        return to_neo(self, streams, segment=segment)
 
     def _entry(self, manifest: Manifest, name: str) -> StreamEntry:
         if name not in manifest.streams:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Sequence
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psutil
 
 from pyacq_lab.errors import ConfigurationError, RecordingError
 from pyacq_lab.recording.export.plan import Plan, Progress, plan_of
@@ -17,20 +20,23 @@ from pyacq_lab.recording.run import Run
 class _Format(NamedTuple):
     suffixes: tuple[str, ...]
     module: str
+    function: str = "write"
 
     @property
     def write(self) -> Callable[[Plan, Path], None]:
-        return import_module(f"{__package__}.{self.module}").write
+        return getattr(import_module(f"{__package__}.{self.module}"), self.function)
 
 
 FORMATS = {
     "hdf5": _Format((".h5", ".hdf5"), "hdf5"),
     "nwb": _Format((".nwb",), "nwb"),
     "xdf": _Format((".xdf",), "xdf"),
+    "edf": _Format((".edf",), "edf"),
+    "bdf": _Format((".bdf",), "edf", "write_bdf"),
     "wav": _Format((".wav",), "wav"),
     "csv": _Format((".csv",), "csv"),
 }
-"""What can be written, by name; each module has ``write(plan, path)``."""
+"""What can be written, by name; a function ``write(plan, path)`` each."""
 
 
 def export(
@@ -42,6 +48,7 @@ def export(
     segment: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a recorded run, or some of its streams, into one file of another format.
 
@@ -65,6 +72,9 @@ def export(
         Whether a file that exists is replaced.
     progress : callable, optional
         Called with the number of samples written so far and of all.
+    metadata : mapping, optional
+        For NWB: more fields of `pynwb.NWBFile`, such as ``experimenter`` and ``institution``, and of
+        `pynwb.file.Subject` in a mapping ``subject``.
 
     Returns
     -------
@@ -88,15 +98,20 @@ def export(
         raise ConfigurationError(
             f"{path} is in the run folder, which holds the recording only: give another path"
         )
+    if metadata and chosen is not FORMATS["nwb"]:
+        raise ConfigurationError(f"metadata={dict(metadata)!r}: only NWB has fields for it; leave it out")
     plan = plan_of(run, streams, segment, progress)
+    plan.metadata = metadata or {}
     _refuse_existing(path, overwrite)
     try:
-        # A folder beside it: the same disk, so that a rename is enough, and what is left of a failure goes.
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        _sweep_drafts(path)
+        draft = _draft(path)
+        try:
             chosen.write(plan, draft)
             _refuse_existing(path, overwrite)
             os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
     except RecordingError:
         raise
     except OSError as error:
@@ -114,6 +129,20 @@ def _format(path: Path, name: str | None) -> _Format:
     if name not in FORMATS:
         raise ConfigurationError(f"format={name!r}: wanted one of {', '.join(map(repr, FORMATS))}")
     return FORMATS[name]
+
+
+def _draft(path: Path) -> Path:
+    """Name of what becomes the file: beside it, on the same disk, so that a rename is enough."""
+    # The suffix stays, as some writers want theirs; a second export of the same name has another token.
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.draft{path.suffix}")
+
+
+def _sweep_drafts(path: Path) -> None:
+    """Remove drafts of this file that processes left when they were killed."""
+    wanted = re.compile(rf"\.{re.escape(path.stem)}\.(\d+)-[0-9a-f]{{8}}\.draft{re.escape(path.suffix)}")
+    for found in path.parent.iterdir():
+        if (draft := wanted.fullmatch(found.name)) and not psutil.pid_exists(int(draft[1])):
+            found.unlink(missing_ok=True)
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -10,7 +10,8 @@ The tree is that of the run folder::
     /streams/ecg/0/times    times as they were stamped: index, time_ns, uncertainty_ns
 
 Row ``r`` of ``samples`` is the sample with absolute index ``start + r``, and ``raw * scale + offset`` is in
-``units``. Rows in a gap are NaN for floats, 0 for others.
+``units``. Rows in a gap are NaN for floats and 0 for others, as the attribute ``gap_fill`` says; there are
+``rows_in_gaps`` of them.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _write_part(h5py: Any, group: Any, part: Part, plan: Plan) -> None:
         "epoch": signal.epoch,
         "first_time": part.first_time,
         "is_timed": part.is_timed,
+        "rows_in_gaps": sum(map(len, signal.gaps)),
+        "gap_fill": "NaN" if spec.np_dtype.kind in "fc" else "0",
         "uncertainty": signal.uncertainty,
     }
     samples.attrs.update(attributes)

@@ -1,11 +1,13 @@
 """NWB files (Neurodata Without Borders, https://nwb.org), written by pynwb.
 
-Signals are time series in ``acquisition``, beside each a table of its channels; events are tables in
-``events``; gaps are ``invalid_times``, tagged with the stream's name. Time 0 is the start of the run.
+Signals are time series in ``acquisition``, with comments in JSON that say what NWB has no field for. Their
+channels are tables in the processing module ``channels``, events are tables in ``events``, and gaps are
+``invalid_times``, tagged with the series' name. Time 0 is the start of the run.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +18,7 @@ import numpy as np
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.recording.export.hdf5 import chunk_rows
-from pyacq_lab.recording.export.plan import Part, Plan
+from pyacq_lab.recording.export.plan import Part, Plan, timed_events
 
 _NAMES = str.maketrans({"/": "|", ":": "|"})
 """Names of NWB objects are places in an HDF5 file."""
@@ -32,20 +34,16 @@ def write(plan: Plan, path: Path) -> None:
                 "leave it out with streams=[...], or export to HDF5"
             )
     names = _names(plan.parts)
-    started = plan.run.started
-    file = pynwb.NWBFile(
-        session_description=f"run {plan.run.path.name}, recorded by pyacq_lab on {plan.manifest.host}",
-        identifier=str(uuid.uuid4()),
-        session_start_time=started,
-        notes=msgspec.json.format(msgspec.json.encode(plan.manifest)).decode(),
-    )
+    file = _file(pynwb, plan)
     for part, name in zip(plan.parts, names, strict=True):
         if part.is_events:
             file.add_events_table(_events(pynwb, part, name))
             plan.wrote(len(part.signal))
             continue
         file.add_acquisition(_series(pynwb, part, name))
-        file.add_acquisition(_channels(part, name))
+        if "channels" not in file.processing:
+            file.create_processing_module("channels", "channels of the series in acquisition")
+        file.processing["channels"].add(_channels(part, name))
         first, start, rate = part.first_time, part.signal.start, part.signal.sample_rate
         for gap in part.signal.gaps:
             file.add_invalid_time_interval(
@@ -60,12 +58,32 @@ def write(plan: Plan, path: Path) -> None:
                 _fill(file.acquisition[name].data.dataset, part, plan)
 
 
+def _file(pynwb: Any, plan: Plan) -> Any:
+    """Make a file with what the run knows of itself, and what the user knows of it."""
+    fields = {
+        "session_description": f"run {plan.run.path.name}, recorded by pyacq_lab on {plan.manifest.host}",
+        "identifier": str(uuid.uuid4()),
+        "session_start_time": plan.run.started,
+        "notes": msgspec.json.format(msgspec.json.encode(plan.manifest)).decode(),
+        **plan.metadata,
+    }
+    try:
+        if "subject" in fields:
+            fields["subject"] = pynwb.file.Subject(**fields["subject"])
+        return pynwb.NWBFile(**fields)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"metadata={dict(plan.metadata)!r}: wanted fields of pynwb.NWBFile, and those of "
+            f"pynwb.file.Subject under 'subject' ({error})"
+        ) from error
+
+
 def _names(parts: tuple[Part, ...]) -> list[str]:
     names: list[str] = []
     for part in parts:
         name = base = part.title.translate(_NAMES).strip() or "stream"
         number = 1
-        while {name, name.removesuffix(" channels"), f"{name} channels"} & set(names):
+        while name in names:
             number += 1
             name = f"{base} ({number})"
         names.append(name)
@@ -120,16 +138,21 @@ def _fill(dataset: Any, part: Part, plan: Plan) -> None:
 
 
 def _comments(part: Part) -> str:
+    """Facts of a series in JSON, two of them under the names by which Neo sorts series into segments."""
     signal = part.signal
-    timed = (
-        f"time of the first sample known within {signal.uncertainty:g} s"
-        if part.is_timed
-        else "time unknown: counted from the start of the run"
-    )
-    return (
-        f"first sample has absolute index {signal.start}, epoch {signal.epoch}; {timed}; "
-        f"{len(signal.gaps)} gap(s); group delay {signal.spec.group_delay:g} s, not taken off"
-    )
+    facts = {
+        "block": "default",
+        "segment": f"start {part.number}",
+        "stream": signal.name,
+        "streamtype": signal.spec.streamtype,
+        "first_index": signal.start,
+        "epoch": signal.epoch,
+        "is_timed": part.is_timed,
+        "time_uncertainty": signal.uncertainty if part.is_timed else None,
+        "group_delay": signal.spec.group_delay,
+        "gaps": len(signal.gaps),
+    }
+    return msgspec.json.encode(facts).decode()
 
 
 def _channels(part: Part, name: str) -> Any:
@@ -145,14 +168,14 @@ def _channels(part: Part, name: str) -> Any:
         common.VectorData(name=key, description=text, data=list(values))
         for key, (text, values) in columns.items()
     ]
-    return common.DynamicTable(name=f"{name} channels", description=f"channels of {name}", columns=made)
+    return common.DynamicTable(name=name, description=f"channels of {name}", columns=made)
 
 
 def _events(pynwb: Any, part: Part, name: str) -> Any:
     event_types = import_optional("pynwb.event", "export of events to NWB", "pynwb>=4", "nwb")
     common = import_optional("hdmf.common", "export to NWB", "hdmf", "nwb")
     spec = part.signal.spec
-    events = part.events()
+    events = timed_events(part)
     columns = [
         event_types.TimestampVectorData(
             name="timestamp", description="s since the run's start", data=[part.time_of(e) for e in events]
@@ -162,14 +185,22 @@ def _events(pynwb: Any, part: Part, name: str) -> Any:
         ),
     ]
     texts = {
-        "label": "text of the event",
-        "code": "number of the event; -1: none",
-        "channel": "column that it concerns; -1: all",
-        "index": "absolute index of the sample that it marks; -1: none",
+        "annotation": ("text of the event", "label"),
+        "code": ("number of the event; -1: none", "code"),
+        "channel": ("column that it concerns; -1: all", "channel"),
+        "index": ("absolute index of the sample that it marks; -1: none", "index"),
     }
-    for key, text in texts.items():
-        values = [getattr(event, key) for event in events]
+    for key, (text, field) in texts.items():
+        values = [getattr(event, field) for event in events]
         columns.append(common.VectorData(name=key, description=text, data=values))
     return event_types.EventsTable(
-        name=name, description=f"events {part.signal.name!r}, at times as they were stamped", columns=columns
+        name=name,
+        description=f"events {part.signal.name!r} in samples at {spec.sample_rate!r} Hz, at times as stamped",
+        columns=columns,
     )
+
+
+def events_rate(description: str) -> float | None:
+    """Rate of the samples that events of ours mark, Hz, from their table's description."""
+    found = re.search(r" in samples at (\S+) Hz, at times as stamped$", description)
+    return float(found[1]) if found else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,11 @@ Progress = Callable[[int, int], None]
 
 class ExportWarning(UserWarning):
     """Something of the run that the file's format cannot hold; the message says what."""
+
+
+def tell(text: str) -> None:
+    """Warn of something that is lost."""
+    warnings.warn(text, ExportWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,8 @@ class Part:
         return events_in(np.concatenate([self.signal.raw(a, b) for a, b in self.signal.pieces]))
 
     def time_of(self, event: Event) -> float:
-        """Time of an event, s since the run's start."""
-        return (event.time_ns - self.origin_ns) / 1e9
+        """Time of an event, s since the run's start; NaN where it is unknown."""
+        return (event.time_ns - self.origin_ns) / 1e9 if event.time_ns else math.nan
 
 
 @dataclass
@@ -106,12 +112,15 @@ class Plan:
         What is to be written; each has samples.
     progress : callable or None
         Told of each block.
+    metadata : mapping
+        What the user knows of the run beside it.
     """
 
     run: Run
     manifest: Manifest
     parts: tuple[Part, ...]
     progress: Progress | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     _done: int = field(default=0, init=False)
 
     def wrote(self, n_samples: int) -> None:
@@ -134,11 +143,8 @@ def plan_of(
     parts: list[Part] = []
     for name in names:
         signals = run.segments(name)
-        if segment is not None and not 0 <= segment < len(signals):
-            raise UnknownName(
-                f"segment={segment}: {name!r} has {len(signals)} segment(s), counted from 0"
-                + ("" if streams is not None else "; choose the streams that have it with streams=[...]")
-            )
+        if streams is not None and segment is not None and not 0 <= segment < len(signals):
+            raise UnknownName(f"segment={segment}: {name!r} has {len(signals)} segment(s), counted from 0")
         for number, signal in enumerate(signals):
             if len(signal) and segment in (None, number):
                 title = name if len(signals) == 1 else f"{name} {number}"
@@ -146,7 +152,7 @@ def plan_of(
     if not parts:
         raise ConfigurationError(
             f"{run.path.name}: there is nothing to export, no sample was recorded of "
-            f"{', '.join(names) or 'any stream'}"
+            f"{', '.join(names) or 'any stream'}" + ("" if segment is None else f" in segment {segment}")
         )
     return Plan(run, manifest, tuple(parts), progress)
 
@@ -169,11 +175,37 @@ def only_part(plan: Plan, format: str) -> Part:
     return first
 
 
+def timed_events(part: Part) -> list[Event]:
+    """Events that have a time; says by an `ExportWarning` how many have none."""
+    events = part.events()
+    timed = [event for event in events if event.time_ns]
+    if n_lost := len(events) - len(timed):
+        tell(
+            f"{part.title!r}: {n_lost} events are left out, as their time is unknown; HDF5 and CSV keep them"
+        )
+    return timed
+
+
+def text_of(event: Event) -> str:
+    """Text of an event, for a format that has nothing else of it: its label, or its code."""
+    return event.label or str(event.code)
+
+
+def warn_lost_fields(part: Part, format: str, kept: str = "time, duration and text") -> None:
+    """Warn of what a format that holds texts only leaves out of events."""
+    fields = [f for f in ("duration", "channel", "code") if f not in kept]
+    lost = sorted({f for event in part.events() for f in fields if _is_lost(event, f)})
+    if lost:
+        tell(f"{part.title!r}: {format} holds {kept} of an event; its {', '.join(lost)} are left out")
+
+
+def _is_lost(event: Event, field: str) -> bool:
+    if field == "duration":
+        return event.duration != 0
+    return getattr(event, field) != -1 and (field == "channel" or bool(event.label))
+
+
 def warn_untimed(part: Part) -> None:
     """Warn where times in a file would be taken for true."""
     if not part.is_timed:
-        warnings.warn(
-            f"{part.title!r}: its time is unknown, and is counted from the start of the run",
-            ExportWarning,
-            stacklevel=4,
-        )
+        tell(f"{part.title!r}: its time is unknown, and is counted from the start of the run")

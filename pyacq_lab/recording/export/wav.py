@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.recording.export.plan import ExportWarning, Plan, only_part
+from pyacq_lab.recording.export.plan import Plan, only_part, tell
 
 _TYPES = {"u1": "u1", "i2": "<i2", "i4": "<i4", "f2": "<f4", "f4": "<f4", "f8": "<f8"}
 _PCM, _FLOAT = 1, 3
@@ -75,11 +74,7 @@ def _warn(plan: Plan) -> None:
         *(["channel names"] if spec.channel_names else []),
     ]
     if lost:
-        warnings.warn(
-            f"{part.title!r}: WAV holds samples and their rate; left out: {', '.join(lost)}",
-            ExportWarning,
-            stacklevel=4,
-        )
+        tell(f"{part.title!r}: WAV holds samples and their rate; left out: {', '.join(lost)}")
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -8,7 +8,6 @@ written in units as ``double64``.
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +17,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.model.events import Event
-from pyacq_lab.recording.export.plan import ExportWarning, Part, Plan, warn_untimed
+from pyacq_lab.recording.export.plan import (
+    Part,
+    Plan,
+    text_of,
+    timed_events,
+    warn_lost_fields,
+    warn_untimed,
+)
 
 _FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _BOUNDARY, _STREAM_FOOTER = range(1, 7)
 _BOUNDARY_MARK = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
@@ -91,14 +96,8 @@ def _write_signal(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
 
 
 def _write_events(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
-    events = part.events()
-    lost = sorted({f for e in events for f in ("duration", "channel", "code") if _is_lost(e, f)})
-    if lost:
-        warnings.warn(
-            f"{part.title!r}: XDF holds time and text of an event; its {', '.join(lost)} are left out",
-            ExportWarning,
-            stacklevel=4,
-        )
+    events = timed_events(part)
+    warn_lost_fields(part, "XDF", "time and text")
     head = _head(part, plan.run.started, n_channels=1, rate=0.0, form="string")
     ElementTree.SubElement(head, "desc")
     _describe(head, part)
@@ -106,18 +105,12 @@ def _write_events(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
     if events:
         rows: list[bytes] = []
         for event in events:
-            text = (event.label or str(event.code)).encode()
+            text = text_of(event).encode()
             rows.append(struct.pack("<BdBI", 8, part.time_of(event), 4, len(text)) + text)
         _samples(file, number, len(events), b"".join(rows))
     times = [part.time_of(event) for event in events] or [0.0]
     _footer(file, number, min(times), max(times), len(events))
     plan.wrote(len(part.signal))
-
-
-def _is_lost(event: Event, field: str) -> bool:
-    if field == "duration":
-        return event.duration != 0
-    return getattr(event, field) != -1 and (field == "channel" or bool(event.label))
 
 
 def _time(part: Part, index: int) -> float:

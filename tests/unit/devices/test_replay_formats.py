@@ -214,7 +214,7 @@ def test_one_of_several_starts_is_chosen(tmp_path):
     got = play(replay)["out"]
     np.testing.assert_array_equal(joined(got), np.tile(data, (2, 1)))
     assert sum(r.lost for r in got) == 200
-    with pytest.raises(ConfigurationError, match=r"segment=2: 'fast' has segments 0 to 1"):
+    with pytest.raises(ConfigurationError, match=r"segment=2: its streams have segments 0 to 1"):
         replay_of(path=str(tmp_path / "run"), segment=2)
 
 

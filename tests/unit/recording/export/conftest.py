@@ -65,6 +65,12 @@ def events(now):
 
 
 @pytest.fixture
+def untimed_marks(events, now):
+    """One event more, of which nobody knows when it was."""
+    return event_spec(10.0), [Chunk(0, event_array([*events, Event(0, label="when?")]), time_ns=now)]
+
+
+@pytest.fixture
 def ints(now):
     """Without a gap."""
     return INTS_SPEC, [Chunk(100, RAW, time_ns=now, uncertainty_ns=1000)]

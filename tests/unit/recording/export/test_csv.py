@@ -64,6 +64,11 @@ def test_events(record, marks, tmp_path):
     ]
 
 
+def test_an_event_without_a_time_says_so(record, untimed_marks, tmp_path):
+    path = record({"marks": untimed_marks}).export(tmp_path / "x.csv")
+    assert rows(path)[-1] == ["nan", "-1", "0", "-1", "-1", "when?"]
+
+
 def test_refusals(record, floats, marks, tmp_path):
     run = record({"f": floats, "marks": marks})
     with pytest.raises(ConfigurationError, match=r"a CSV file holds one stream .* 'f', 'marks'; choose"):

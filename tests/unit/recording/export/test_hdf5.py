@@ -33,6 +33,7 @@ def test_everything_is_kept(record, gapped, floats, marks, events, now, tmp_path
         assert labels["channel_names"].asstr()[()].tolist() == ["x", "y", "z"]
         assert (samples.attrs["units"], labels["scale"][()], labels["offset"][()]) == ("mV", 0.5, 1.0)
         assert (samples.attrs["start"], samples.attrs["first_time"]) == (100, 0.5)
+        assert (samples.attrs["rows_in_gaps"], samples.attrs["gap_fill"]) == (5, "0")
         gaps = file["streams/a%2Fb/0/gaps"][()]
         assert gaps.tolist() == [(105, 110, b"overrun")]
         assert file["streams/a%2Fb/0/times"][()].tolist() == [(100, now, 1000)]

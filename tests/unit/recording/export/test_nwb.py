@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pynwb
 import pytest
@@ -31,8 +32,8 @@ def test_samples_labels_and_times(record, ints, floats, tmp_path, monkeypatch):
         assert series.data.dtype == "<i2"
         assert (series.conversion, series.offset, series.unit) == (0.5, 1.0, "mV")
         assert (series.starting_time, series.rate) == (0.5, 10.0)
-        assert "absolute index 100" in series.comments
-        assert list(file.acquisition["a|b channels"]["channel_name"]) == ["x", "y", "z"]
+        assert msgspec.json.decode(series.comments)["first_index"] == 100
+        assert list(file.processing["channels"]["a|b"]["channel_name"]) == ["x", "y", "z"]
         np.testing.assert_array_equal(file.acquisition["f 1"].data, FLOATS)
         assert file.acquisition["f 0"].starting_time == 0.75
 
@@ -56,8 +57,8 @@ def test_a_scale_for_each_channel_is_applied(record, tmp_path):
         series = file.acquisition["x"]
         np.testing.assert_array_equal(series.data, RAW * [1.0, 2.0, 3.0] + 1.0)
         assert (series.conversion, series.offset) == (1.0, 0.0)
-        assert list(file.acquisition["x channels"]["scale"]) == [1.0, 2.0, 3.0]
-        assert "time unknown" in series.comments
+        assert list(file.processing["channels"]["x"]["scale"]) == [1.0, 2.0, 3.0]
+        assert msgspec.json.decode(series.comments)["is_timed"] is False
 
 
 def test_switches_are_numbers(record, tmp_path):
@@ -73,8 +74,34 @@ def test_events(record, marks, events, tmp_path):
         table = io.read().events["marks"].to_dataframe()
         np.testing.assert_allclose(table["timestamp"], [0.5, 1.2])
         np.testing.assert_allclose(table["duration"], [0.0, 0.5])
-        for field in ("label", "code", "channel", "index"):
+        assert list(table["annotation"]) == [event.label for event in events]
+        for field in ("code", "channel", "index"):
             assert list(table[field]) == [getattr(event, field) for event in events]
+
+
+def test_the_inspector_finds_nothing_but_what_only_the_user_knows(record, gapped, floats, marks, tmp_path):
+    from nwbinspector import Importance, inspect_nwbfile  # here, as it is large
+
+    run = record({"x": gapped, "f": floats, "marks": marks}, {"f": floats})
+
+    def found(path):
+        messages = inspect_nwbfile(nwbfile_path=str(path))
+        return [m.message for m in messages if m.importance.value >= Importance.BEST_PRACTICE_VIOLATION.value]
+
+    assert found(run.export(tmp_path / "bare.nwb")) == ["Subject is missing."]
+    metadata = {
+        "experimenter": ["Lovelace, Ada"],
+        "subject": {"subject_id": "7", "species": "Mus musculus", "sex": "U", "age": "P90D"},
+    }
+    assert found(run.export(tmp_path / "full.nwb", metadata=metadata)) == []
+
+
+def test_metadata_are_checked(record, floats, tmp_path):
+    run = record({"f": floats})
+    with pytest.raises(ConfigurationError, match=r"wanted fields of pynwb.NWBFile.*'hair'"):
+        run.export(tmp_path / "x.nwb", metadata={"hair": "brown"})
+    with pytest.raises(ConfigurationError, match="only NWB has fields for it"):
+        run.export(tmp_path / "x.h5", metadata={"institution": "here"})
 
 
 def test_video_is_refused(record, tmp_path):

@@ -1,0 +1,56 @@
+"""``pyacq-lab runs info``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyacq_lab.cli import main
+from pyacq_lab.recording.program import output
+
+
+def test_in_words(folder, capsys):
+    assert main(["runs", "info", str(folder / "run_1")]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["samples", "62,", "of", "which", "10", "lost", "in", "2", "gap(s)"] in lines
+    assert "ecg: analogsignal, 2 of <i2 in mV, 10 Hz" in out
+    assert "channels: I, II" in out
+    assert "units: raw * 0.5 + 0.0" in out
+    assert "marks: event, events, 10 Hz" in out
+    assert "pyacq_lab" in out
+    rows = [line for line in lines if line[1:3] == ["[100,", "130)"]]
+    assert [row[:12] for row in rows] == [
+        ["0", "[100,", "130)", "0.500000", "s", "3.000", "s", "1e-06", "s", "1", "5", "none"],
+        ["1", "[100,", "130)", "100.500000", "s", "3.000", "s", "1e-06", "s", "1", "5", "none"],
+    ]
+
+
+def test_as_json(folder, capsys):
+    assert main(["runs", "info", str(folder / "run_1"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    ecg = told["streams"][0]
+    assert (ecg["units"], ecg["scale"], ecg["channel_names"]) == ("mV", 0.5, ["I", "II"])
+    assert ecg["segments"][1]["first_time"] == 100.5
+    assert ecg["ledger"]["sent"] == 0  # nothing came by a connection
+    assert told["streams"][1]["segments"][0]["kind"] == "events"
+    assert told["streams"][2]["segments"] == []
+
+
+def test_no_run(tmp_path, capsys):
+    assert main(["runs", "info", str(tmp_path)]) == 1
+    assert "is not a run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "wanted"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB"), (2e15, "2e+03 TB")],
+)
+def test_sizes(nbytes, wanted):
+    assert output.size_text(nbytes) == wanted
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.5, "0.500 s"), (60, "0:01:00"), (90_061.4, "25:01:01")])
+def test_durations(seconds, wanted):
+    assert output.seconds_text(seconds) == wanted
