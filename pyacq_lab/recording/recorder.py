@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import filelock
 import numpy as np
@@ -19,6 +21,7 @@ from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording.annotations import Annotation, annotate
 from pyacq_lab.recording.diskroom import DiskRoom
 from pyacq_lab.recording.lock import lock_run
 from pyacq_lab.recording.manifest import (
@@ -104,6 +107,7 @@ class Recorder(Sink):
         self._arrays_ns = self._backup_ns = 0
         self._lock: filelock.BaseFileLock | None = None
         self._room = DiskRoom(Path())
+        self._annotating = threading.Lock()
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -169,6 +173,37 @@ class Recorder(Sink):
                 self._room.look(now_ns, nbytes, self.settings.min_free)
         told = {name: track.acknowledged for name, track in self._tracks.items()}
         return {name: index for name, index in told.items() if index is not None}
+
+    def annotate(
+        self, text: str, time: float | datetime | None = None, duration: float = 0.0, **fields: Any
+    ) -> Annotation:
+        """Write a note into the run; it is on disk when this returns. Any thread, also after a stop.
+
+        Parameters
+        ----------
+        text : str
+            The note.
+        time : float, datetime or None
+            When it happened: s since the run's start, or a date with its time zone; None: now. By the clock
+            of the recorder's host.
+        duration : float
+            How long it lasted, s.
+        **fields
+            What else to keep with it, as plain data.
+
+        Raises
+        ------
+        RecordingError
+            Nothing was recorded yet, or the note cannot be written.
+        ConfigurationError
+            The note is not what was wanted; nothing was written.
+        """
+        folder = self.folder
+        if folder is None:
+            raise RecordingError("there is no run to annotate yet: start the recorder first")
+        started_ns, now_ns = self._manifest.started_ns, self.clock.now_ns()
+        with self._annotating:
+            return annotate(folder, started_ns, now_ns, text, time, duration, fields)
 
     def close(self) -> None:
         """Acknowledge what there is and close the files."""

@@ -37,6 +37,7 @@ from pyacq_lab.recording.verification import (
     SegmentReport,
     examine,
     find_manifest,
+    line_files,
     verify,
 )
 from pyacq_lab.recording.zarr_layout import write_group
@@ -100,6 +101,8 @@ def recover(path: str | Path, progress: Progress | None = None) -> Recovery:
             for number, entry in enumerate(stream.segments):
                 done = _mend(folder, name, entry, reports[name, number])
                 actions += [f"{name}, segment {number}: {action}" for action in done]
+        for table in line_files(folder):
+            actions += _cut_table(table, dict)
         if actions or manifest.state == "recording":
             _write(folder, manifest)
     except OSError as error:
@@ -149,11 +152,16 @@ def _mend_events(folder: Path, entry: SegmentEntry) -> Iterator[str]:
     if not path.exists():
         path.touch()
         yield f"{EVENTS} was missing"
-    _, _, nbytes = whole_lines(path, EventLine)
+    yield from _cut_table(path, EventLine)
+
+
+def _cut_table(path: Path, line_type: type) -> Iterator[str]:
+    """Cut off what follows the last whole line of a table."""
+    _, _, nbytes = whole_lines(path, line_type)
     excess = path.stat().st_size - nbytes
     if excess:
         os.truncate(path, nbytes)
-        yield f"{EVENTS} ends after its last whole line: {excess} bytes are cut off"
+        yield f"{path.name} ends after its last whole line: {excess} bytes are cut off"
 
 
 def _write(folder: Path, manifest: Manifest) -> None:

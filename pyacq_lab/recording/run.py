@@ -6,10 +6,13 @@ import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.optional import import_optional
+from pyacq_lab.recording.annotations import Annotation, Annotations, annotate, read_annotations
 from pyacq_lab.recording.manifest import Manifest, StreamEntry, read_manifest
 from pyacq_lab.recording.signal import Signal
 
@@ -70,6 +73,15 @@ class Run:
         """
         return self._entry(self.manifest(), name).ledger
 
+    @property
+    def annotations(self) -> Annotations:
+        """Notes on the run, in the order of their time. Raises RecordingError where they are damaged."""
+        return read_annotations(self.path)
+
+    def annotate(self, text: str, time: float | datetime, duration: float = 0.0, **fields: Any) -> Annotation:
+        """Add a note to the run, also long after it was recorded; as `Recorder.annotate`."""
+        return annotate(self.path, self.manifest().started_ns, time_ns(), text, time, duration, fields)
+
     def export(
         self,
         path: str | Path,
@@ -106,6 +118,16 @@ class Run:
         from pyacq_lab.recording.export.neo import to_neo
 
         return to_neo(self, streams, segment=segment)
+
+    def to_xarray(self) -> Any:
+        """Make an `xarray.DataTree` with the lazy ``samples`` of each stream; see `Signal.to_xarray`.
+
+        Where a stream has several segments, they are ``tree["ecg/0"]``, ``tree["ecg/1"]``, ...
+        """
+        import_optional("xarray", "to_xarray()", "xarray", "xarray")
+        from pyacq_lab.recording.labelled import run_tree
+
+        return run_tree(self)
 
     def _entry(self, manifest: Manifest, name: str) -> StreamEntry:
         if name not in manifest.streams:

@@ -184,16 +184,43 @@ class Signal:
         except OSError as error:
             raise RecordingError(f"{self.folder} cannot be read: {error}") from error
 
+    def index_at(self, time: float) -> int:
+        """Absolute index of the first sample that was acquired at ``time`` or later, s since the run's start.
+
+        It is `start` for any earlier time, and `stop` for one after the last sample.
+        """
+        indices = range(self.start, self.stop)
+        # A hair's breadth earlier: a sample's own time, as it was told, is to find the sample.
+        earliest = time - 1e-6 / self.sample_rate
+        return self.start + bisect_left(indices, earliest, key=self._time_of)
+
+    def between(self, start: float, stop: float) -> npt.NDArray[Any]:
+        """Samples acquired from ``start`` to before ``stop``, s since the run's start; as ``signal[a:b]``."""
+        first = self.index_at(start)
+        return self[first : max(first, self.index_at(stop))]
+
     def to_xarray(self) -> Any:
-        """All samples as an `xarray.DataArray` with times (s), channel names and units; MissingDependency."""
-        xarray = import_optional("xarray", "to_xarray()", "xarray")
-        data = self[:]
-        dims = ("time", "channel") if data.ndim == 2 else ("time", *(f"axis{i}" for i in range(1, data.ndim)))
-        coords: dict[str, Any] = {"time": self.times}
-        if data.ndim == 2:
-            coords["channel"] = list(self.channel_names)
-        attrs = {"units": self.units, "sample_rate": self.sample_rate}
-        return xarray.DataArray(data, dims=dims, coords=coords, attrs=attrs, name=self.name)
+        """Make an `xarray.DataArray`, with times (s), channel names and units; samples are read when needed.
+
+        Parts of it are read alone: ``signal.to_xarray().sel(channel="ecg", time=slice(10, 11)).values``.
+
+        Raises
+        ------
+        MissingDependency
+            xarray is not installed.
+        """
+        import_optional("xarray", "to_xarray()", "xarray", "xarray")
+        from pyacq_lab.recording.labelled import signal_array
+
+        return signal_array(self)
+
+    @property
+    def has_even_times(self) -> bool:
+        """Whether the times of all samples are one period apart."""
+        return True
+
+    def _time_of(self, index: int) -> float:
+        return float(self.times_between(index, index + 1)[0])
 
     def __repr__(self) -> str:
         return f"<Signal {self.name!r}: {', '.join(self._facts().values())}>"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.evidence import begun_segments, gaps_of, journal_of, rows_on_disk
+from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.lock import is_locked
 from pyacq_lab.recording.manifest import BACKUP, GapLine, Manifest, SegmentEntry, StreamEntry, read_manifest
 from pyacq_lab.recording.wholeness import Counted, Found, ignore, uncovered, whole_rows
@@ -148,9 +149,22 @@ def verify(path: str | Path, progress: Progress | None = None) -> RunReport:
         for name, stream in manifest.streams.items()
         for number, entry in enumerate(stream.segments)
     )
+    problems += [problem for path in line_files(folder) if (problem := half_lines(path))]
     counter.finish()
     state = "being recorded" if is_live else manifest.state
     return RunReport(folder, state, segments, tuple(problems))
+
+
+def line_files(folder: Path) -> list[Path]:
+    """Tables of the run as a whole that only grow: notes, clocks."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+def half_lines(path: Path) -> str:
+    """What is wrong with a table; empty where nothing is."""
+    _, problem, nbytes = whole_lines(path, dict[str, Any])
+    excess = path.stat().st_size - nbytes
+    return f"{path.name} has {excess} bytes after its last whole line {problem}".rstrip() if excess else ""
 
 
 def find_manifest(folder: Path) -> tuple[Manifest, list[str]]:

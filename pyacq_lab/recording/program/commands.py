@@ -9,6 +9,8 @@ from types import ModuleType
 COMMANDS = {
     "ls": "list the runs of a folder",
     "info": "tell all of one run",
+    "verify": "check what of runs is whole",
+    "recover": "mend a run that was cut short or damaged",
     "export": "write a run as a file of another format",
 }
 """What each does; its module has the same name."""

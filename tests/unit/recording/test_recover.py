@@ -60,6 +60,8 @@ def begin(path, **settings):
             recorder.gap(Gap(153, 160, reason="overrun"), "floats")
     recorder.write(Chunk(309, floats(309, 333)), "floats")
     recorder.write(Chunk(0, KEYS), "keys")
+    recorder.annotate("first")
+    recorder.annotate("second")
     recorder.flush()
     return recorder
 
@@ -148,6 +150,7 @@ def cut_somewhere(folder, rng):
 @pytest.mark.parametrize("seed", range(40))
 def test_a_run_that_was_cut_anywhere(stopped, killed, seed, tmp_path):
     folder = shutil.copytree(killed if seed % 2 else stopped, tmp_path / "run")
+    one_line = (folder / "annotations.jsonl").read_bytes().index(b"\n") + 1
     path, at = cut_somewhere(folder, random.Random(seed))
     report = verify(folder)
     lost = {(s.name, s.number): s.n_damaged for s in report.segments}
@@ -167,6 +170,7 @@ def test_a_run_that_was_cut_anywhere(stopped, killed, seed, tmp_path):
         for s in report.segments
     }
     assert gaps == lost
+    assert len(open_run(folder).annotations) == (2 if path.name != "annotations.jsonl" else at // one_line)
     assert recover(folder).actions == ()
 
 

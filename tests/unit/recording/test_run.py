@@ -12,6 +12,7 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
 from pyacq_lab.recording.manifest import JOURNAL, stream_folder
+from pyacq_lab.recording.rows import ArrayReader
 from pyacq_lab.testing import ManualClock
 
 RAW = np.arange(60, dtype="<i2").reshape(20, 3)
@@ -123,16 +124,62 @@ def test_it_shows_itself(run):
 
 def test_without_xarray_it_says_how_to_get_it(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
-    with pytest.raises(MissingDependency, match="pip install xarray"):
+    with pytest.raises(MissingDependency, match=r"pip install 'pyacq_lab\[xarray\]'"):
         run["ints"].to_xarray()
 
 
-def test_to_xarray(run):
+def test_samples_are_found_by_time(run):
+    signal = run["ints"]  # from 0.5 s on, ten a second
+    assert [signal.index_at(t) for t in (-1.0, 0.0, 0.5, 0.51, 0.6, 2.4, 2.41, 9.0)] == [
+        *(100, 100, 100, 101, 101, 119, 120, 120),
+    ]
+    for index, time in enumerate(signal.times, signal.start):
+        assert signal.index_at(time) == index
+    np.testing.assert_array_equal(signal.between(0.5, 0.8), signal[100:103])
+    np.testing.assert_array_equal(signal.between(1.45, 99.0), signal[110:120])
+    assert signal.between(5.0, 3.0).shape == (0, 3)
+
+
+def test_to_xarray_reads_only_what_is_asked_for(run, monkeypatch):
     xarray = pytest.importorskip("xarray")
-    array = run["ints"].to_xarray()
+    signal = run["ints"]
+    asked = []
+    monkeypatch.setattr(ArrayReader, "read", reading_noted(asked))
+    array = signal.to_xarray()
     assert isinstance(array, xarray.DataArray)
-    assert array.sel(channel="y").shape == (20,)
+    assert (array.dims, array.shape, array.dtype) == (("time", "channel"), (20, 3), np.dtype("f8"))
     assert array.attrs["units"] == "mV"
+    assert asked == [(0, 0)]  # for the type
+    repr(array)
+    window = array.sel(channel="y", time=slice(0.7, 1.0))
+    np.testing.assert_allclose(window["time"], [0.7, 0.8, 0.9])
+    assert asked == [(0, 0)]
+    np.testing.assert_array_equal(window.values, signal[102:105][:, 1])
+    assert asked[1:] == [(2, 5), (2, 5)]
+    np.testing.assert_array_equal(array.values, signal[:])
+    np.testing.assert_array_equal(array.isel(time=3).values, signal[103:104][0])
+    np.testing.assert_array_equal(array.isel(time=[1, 12], channel=0).values, signal[:][[1, 12], 0])
+    np.testing.assert_array_equal(array.isel(time=slice(3, 9))[::2].values, signal[103:109][::2])
+    np.testing.assert_array_equal(array.sel(time=1.52, method="nearest").values, signal[110:111][0])
+    assert array.sel(time=slice(None, 0.75)).sel(time=slice(0.55, None)).sizes["time"] == 2
+
+
+def reading_noted(asked):
+    read = ArrayReader.read
+
+    def noted(self, start, stop, is_gap):
+        asked.append((start, stop))
+        return read(self, start, stop, is_gap)
+
+    return noted
+
+
+def test_a_run_as_a_tree_of_xarray(run):
+    pytest.importorskip("xarray")
+    tree = run.to_xarray()
+    assert set(tree.children) == {"ints", "floats"}
+    np.testing.assert_array_equal(tree["floats/1"]["samples"].values, run["floats", 1][:])
+    np.testing.assert_array_equal(tree["ints"]["samples"].values, run["ints"][:])
 
 
 def test_a_line_that_is_being_written_is_left_out(run):
