@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import struct
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -232,29 +230,13 @@ def load_dataset(name: str, sample_rate: float | None) -> Tracks:
 def _load_npy(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
     # Mapped, not read: a recording may be larger than memory.
     data = np.load(file, mmap_mode="r", allow_pickle=False)
-    return one_recording(Recording(data, _needed(sample_rate, file)))
+    return one_recording(Recording(data, needed_rate(sample_rate, file)))
 
 
 def _load_csv(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        first = next(csv.reader(lines), [])
-    if not first:
-        raise ValueError("its first line is empty")
-    is_header = any(not _is_number(cell) for cell in first)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # no line after the header
-        data = np.loadtxt(
-            file,
-            delimiter=",",
-            ndmin=2,
-            skiprows=int(is_header),
-            encoding="utf-8-sig",
-            comments=None,
-            converters=lambda cell: float(cell.strip() or "nan"),
-        )
-    first[0] = first[0].removeprefix("# ")  # as numpy.savetxt writes a header
-    names = tuple(cell.strip() for cell in first) if is_header else ()
-    return one_recording(Recording(data, _needed(sample_rate, file), channel_names=names))
+    from pyacq_lab.devices.csvfile import load_csv
+
+    return load_csv(file, sample_rate)
 
 
 def _load_wav(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:
@@ -273,7 +255,8 @@ def _load_wav(file: Path, sample_rate: float | None, segment: int | None) -> Tra
     return one_recording(Recording(data, float(rate), units="FS", scale=scale))
 
 
-def _needed(sample_rate: float | None, file: Path) -> float:
+def needed_rate(sample_rate: float | None, file: Path) -> float:
+    """Give the rate; ConfigurationError where there is none."""
     if sample_rate is None:
         raise ConfigurationError(f"{file.name} does not say its sample rate: give sample_rate, Hz")
     return sample_rate
@@ -284,15 +267,6 @@ def _check_rate(sample_rate: float | None, recorded: float, file: Path) -> None:
         raise ConfigurationError(
             f"sample_rate={sample_rate}: {file.name} was recorded at {recorded:g} Hz; leave the setting out"
         )
-
-
-def _is_number(cell: str) -> bool:
-    """Whether a cell holds a sample; an empty one stands for NaN."""
-    try:
-        float(cell.strip() or "nan")
-    except ValueError:
-        return False
-    return True
 
 
 def _load_edf(file: Path, sample_rate: float | None, segment: int | None) -> Tracks:

@@ -22,7 +22,10 @@ class ReplaySettings(PlaybackSettings):
     )
     dataset: Literal["ecg"] | None = setting(None, description="recording that a package ships; 'ecg'")
     sample_rate: float | None = setting(
-        None, gt=0, unit="Hz", description="sample rate; needed for .npy and .csv, else the recording's own"
+        None,
+        gt=0,
+        unit="Hz",
+        description="sample rate; needed for .npy, and .csv without times; else the recording's own",
     )
     units: str | None = setting(None, description="units of the samples; None: the recording's own")
     channel_names: tuple[str, ...] = setting(

@@ -136,7 +136,7 @@ def test_a_setting_must_say_what_it_means():
         ("LSLInlet", ["pylsl"]),
         ("VideoSource", ["av"]),
         ("AudioInput", ["miniaudio", "sounddevice"]),
-        ("Replay", ["pyedflib", "pyxdf"]),
+        ("Replay", ["pyedflib", "h5py", "pynwb", "pyxdf"]),
         ("ArraySource", []),
         ("SosFilter", []),
     ],

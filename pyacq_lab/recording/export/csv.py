@@ -17,7 +17,8 @@ import numpy.typing as npt
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.recording.export.plan import Part, Plan, only_part, warn_untimed
 
-_EVENT_FIELDS = ("index", "duration", "channel", "code", "label")
+TIME = "time (s)"
+EVENT_FIELDS = ("index", "duration", "channel", "code", "label")
 
 
 def write(plan: Plan, path: Path) -> None:
@@ -32,14 +33,14 @@ def write(plan: Plan, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if part.is_events:
-            writer.writerow(["time (s)", *_EVENT_FIELDS])
+            writer.writerow([TIME, *EVENT_FIELDS])
             for event in part.events():
-                writer.writerow([f"{part.time_of(event):.9f}", *(getattr(event, f) for f in _EVENT_FIELDS)])
+                writer.writerow([f"{part.time_of(event):.9f}", *(getattr(event, f) for f in EVENT_FIELDS)])
             plan.wrote(len(part.signal))
             return
         signal, spec = part.signal, part.signal.spec
         units = f" ({spec.units})" if spec.units else ""
-        writer.writerow(["time (s)", *(f"{name}{units}" for name in spec.names)])
+        writer.writerow([TIME, *(f"{name}{units}" for name in spec.names)])
         for start, stop in part.blocks(signal.start, signal.stop):
             times = signal.times_between(start, stop)
             rows = _values(part, start, stop).reshape(stop - start, spec.n_channels).tolist()

@@ -102,8 +102,8 @@ class EdfFile:
         self._duration, self._n_records = duration, n_records
         self._channels, self._nbytes = channels, sample_nbytes
         self._comment = ascii_text(comment, 24).replace(" ", "_")
-        self._texts = self._spread(sorted(annotations))
-        longest = max(map(len, self._texts))
+        self._notes = self._spread(sorted(annotations))
+        longest = len(self._time_keeping(n_records)) + 8 + max(map(len, self._notes.values()), default=0)
         self._n_text = -(-longest // sample_nbytes)
         one = np.dtype("<i2") if sample_nbytes == 2 else np.dtype(("u1", (3,)))
         self.record = np.dtype(
@@ -150,24 +150,24 @@ class EdfFile:
         return b"".join(head)
 
     def text(self, record: int) -> bytes:
-        """Field ``text`` of a record."""
-        return self._texts[record]
+        """Field ``text`` of a record: when it begins, and annotations, of whatever time."""
+        return self._time_keeping(record) + self._notes.get(record, b"")
 
-    def _spread(self, annotations: Sequence[Annotation]) -> list[bytes]:
-        """Texts of all records, of nearly the same length, as each has room for the longest."""
-        lists = [
-            _tal(self._subsecond + a.onset, a.duration, a.text) for a in annotations
-        ]  # fmt: skip
-        room = max(map(len, lists), default=0) + -(-sum(map(len, lists)) // self._n_records)
-        texts: list[bytes] = []
-        waiting = lists[::-1]
-        for i in range(self._n_records):
-            mine = b""
-            while waiting and len(mine) + len(waiting[-1]) <= room:
-                mine += waiting.pop()
-            at = Fraction(self._subsecond, TICKS) + i * self._duration
-            texts.append(f"+{decimal(at)}\x14\x14\x00".encode() + mine)
-        return texts
+    def _time_keeping(self, record: int) -> bytes:
+        at = Fraction(self._subsecond, TICKS) + record * self._duration
+        return f"+{decimal(at)}\x14\x14\x00".encode()
+
+    def _spread(self, annotations: Sequence[Annotation]) -> dict[int, bytes]:
+        """Annotations by record, of nearly the same length in each, as all have room for the longest."""
+        texts = [_tal(self._subsecond + a.onset, a.duration, a.text) for a in annotations]
+        room = max(map(len, texts), default=0) + -(-sum(map(len, texts)) // self._n_records)
+        notes: dict[int, bytes] = {}
+        record = 0
+        for text in texts:
+            if len(notes.get(record, b"")) + len(text) > room:
+                record += 1
+            notes[record] = notes.get(record, b"") + text
+        return notes
 
 
 def record_duration(rates: Sequence[tuple[Fraction, int]], sample_nbytes: int) -> Fraction:

@@ -1,6 +1,7 @@
 """XDF files (Extensible Data Format 1.0, https://github.com/sccn/xdf/wiki/Specifications), written here.
 
-Time stamps are seconds since the run's start. A gap has samples, NaN: what reads XDF smooths time stamps, and
+Time stamps are seconds since the run's start, all on the run's own time axis: their clock offsets, of which
+readers expect one for each stream, are 0. A gap has samples, NaN: what reads XDF smooths time stamps, and
 would join the two sides of a short one. Samples that have a scale, or a gap that their type cannot say, are
 written in units as ``double64``.
 """
@@ -81,7 +82,7 @@ def _write_signal(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
         channel = ElementTree.SubElement(channels, "channel")
         _put(channel, {"label": label, "unit": spec.units, "type": spec.streamtype})
     _describe(head, part)
-    _chunk(file, _STREAM_HEADER, _xml(head), number)
+    _begin(file, number, head, _time(part, signal.start))
     stamped = np.dtype([("nbytes", "u1"), ("time", "<f8"), ("values", code, (spec.n_channels,))])
     deduced = np.dtype([("nbytes", "u1"), ("values", code, (spec.n_channels,))])
     for start, stop in part.blocks(signal.start, signal.stop):
@@ -101,7 +102,7 @@ def _write_events(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
     head = _head(part, plan.run.started, n_channels=1, rate=0.0, form="string")
     ElementTree.SubElement(head, "desc")
     _describe(head, part)
-    _chunk(file, _STREAM_HEADER, _xml(head), number)
+    _begin(file, number, head, part.time_of(events[0]) if events else 0.0)
     if events:
         rows: list[bytes] = []
         for event in events:
@@ -150,6 +151,12 @@ def _describe(head: ElementTree.Element, part: Part) -> None:
     for gap in signal.gaps:
         facts = {"first_index": str(gap.start), "stop_index": str(gap.stop), "reason": gap.reason}
         _put(ElementTree.SubElement(recording, "gap"), facts)
+
+
+def _begin(file: BinaryIO, number: int, head: ElementTree.Element, at: float) -> None:
+    """Write the header of a stream, and that its clock is the file's."""
+    _chunk(file, _STREAM_HEADER, _xml(head), number)
+    _chunk(file, _CLOCK_OFFSET, struct.pack("<dd", at, 0.0), number)
 
 
 def _footer(file: BinaryIO, number: int, first: float, last: float, count: int) -> None:

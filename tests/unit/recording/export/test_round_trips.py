@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import h5py
@@ -120,15 +121,32 @@ def test_one_start_of_several(record, ints, floats, tmp_path):
     assert list(load_file(str(path), None, 1)) == ["i 1"]
 
 
-def test_wav_and_csv(record, now, tmp_path):
+def test_wav(record, now, tmp_path):
     spec = StreamSpec.of("<i2", shape=(-1, 3), sample_rate=8000.0)
     run = record({"i": (spec, [Chunk(0, RAW, time_ns=now)])})
     spec, values, _ = play(run.export(tmp_path / "x.wav"))["out"]
     assert (spec.sample_rate, spec.units) == (8000.0, "FS")
     np.testing.assert_array_equal(values * 2**15, RAW)
-    spec, values, _ = play(run.export(tmp_path / "x.csv"), sample_rate=8000.0)["out"]
-    assert spec.channel_names == ("time (s)", "0", "1", "2")
-    np.testing.assert_array_equal(values[:, 1:], RAW)
+
+
+@pytest.mark.parametrize("rate", [0.1, 10.0, 512.5, 44100.0, 1e6 / 3])
+def test_csv(record, gapped, now, tmp_path, rate):
+    spec, items = gapped
+    run = record({"i": (spec.replace(sample_rate=rate), items)})
+    spec, values, _ = play(run.export(tmp_path / "x.csv"))["out"]
+    assert (spec.units, spec.channel_names) == ("mV", ("x", "y", "z"))
+    assert spec.sample_rate == pytest.approx(rate, rel=1e-4)
+    assert rate == 1e6 / 3 or spec.sample_rate == rate
+    np.testing.assert_array_equal(values, gapped_values())
+
+
+def test_events_of_csv(record, untimed_marks, events, now, tmp_path):
+    path = record({"marks": untimed_marks}).export(tmp_path / "x.csv")
+    begin = ManualClock().now_ns()
+    back = events_in(play(path)["out"][1])
+    assert [dataclasses.replace(e, time_ns=e.time_ns - begin) for e in back] == [
+        dataclasses.replace(e, time_ns=e.time_ns - now) for e in events
+    ]
 
 
 def test_hdf5_of_others_is_refused(tmp_path):

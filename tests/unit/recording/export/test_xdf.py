@@ -20,11 +20,12 @@ def read(path):
     return {s["info"]["name"][0]: s for s in streams}, head
 
 
-def test_samples_labels_and_times(record, ints, floats, tmp_path, monkeypatch):
+def test_samples_labels_and_times(record, ints, floats, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(plan, "BLOCK_NBYTES", 24)
     run = record({"ints": ints, "f": floats})
     streams, head = read(run.export(tmp_path / "x.xdf"))
     assert head["info"]["datetime"] == [run.started.isoformat()]
+    assert caplog.messages == []  # pyxdf finds nothing to remark
     got = streams["ints"]
     np.testing.assert_array_equal(got["time_series"], RAW * 0.5 + 1.0)
     np.testing.assert_allclose(got["time_stamps"], 0.5 + np.arange(20) / 10, rtol=1e-9)
@@ -32,6 +33,7 @@ def test_samples_labels_and_times(record, ints, floats, tmp_path, monkeypatch):
     assert [(c["label"], c["unit"]) for c in channels] == [([n], ["mV"]) for n in "xyz"]
     assert got["info"]["desc"][0]["recording"][0]["first_index"] == ["100"]
     assert got["footer"]["info"]["sample_count"] == ["20"]
+    assert (got["clock_times"], got["clock_values"]) == ([0.5], [0.0])
     got = streams["f"]
     assert got["info"]["channel_format"] == ["float32"]
     np.testing.assert_array_equal(got["time_series"], FLOATS)
