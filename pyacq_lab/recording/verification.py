@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.evidence import begun_segments, gaps_of, journal_of, rows_on_disk
@@ -21,7 +21,8 @@ Progress = Callable[[int, int], None]
 """Told how many bytes were looked at, and of how many."""
 
 
-class Damage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Damage:
     """Samples ``[start, stop)`` that were acknowledged and cannot be read back, and why."""
 
     start: int
@@ -69,10 +70,7 @@ class SegmentReport:
 
     def __str__(self) -> str:
         where = f"{self.name}, segment {self.number}"
-        lines = [
-            f"{where}: {self.acknowledged - self.start - self.n_damaged} of "
-            f"{self.acknowledged - self.start} samples are whole"
-        ]
+        lines = [f"{where}: {self.acknowledged - self.start} samples, {self.n_damaged or 'none'} damaged"]
         lines += [f"  damaged: [{d.start}, {d.stop}), {d.why}" for d in self.damaged]
         lines += [f"  {problem}" for problem in self.problems]
         if self.written > self.acknowledged:

@@ -12,7 +12,7 @@ import msgspec
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.recording.export.export import FORMATS, export
 from pyacq_lab.recording.export.plan import ExportWarning
-from pyacq_lab.recording.program.output import progress_bar
+from pyacq_lab.recording.program.output import told_progress
 from pyacq_lab.recording.run import open_run
 
 
@@ -32,13 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, tell on stderr how far it is and what the format could not hold; returns the exit code."""
     metadata = _metadata(arguments.metadata)
-    with warnings.catch_warnings(record=True) as told, progress_bar("samples") as bar:
+    with warnings.catch_warnings(record=True) as told, told_progress("samples") as show:
         warnings.simplefilter("always", ExportWarning)
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         path = export(
             open_run(arguments.run),
             arguments.file,

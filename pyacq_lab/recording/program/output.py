@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -27,6 +28,20 @@ def progress_bar(unit: str, items: Iterable[Any] | None = None) -> Any:
     return _Bar(items, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr, leave=items is None)
 
 
+@contextmanager
+def told_progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar, and give what is to be called with how much is done, and of how much."""
+    with progress_bar(unit) as bar:
+
+        def show(done: int, total: int) -> None:
+            if done < bar.n:  # it begins again
+                bar.reset()
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table with columns as wide as need be; a column of numbers has them at its right."""
     cells = [list(head), *(list(row) for row in rows)]
@@ -41,8 +56,8 @@ def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write a value as JSON, for machines; NaN becomes null."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    """Write a value as JSON, for machines; NaN becomes null, and a path its text."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode() + "\n")
 
 
 def size_text(nbytes: int) -> str:

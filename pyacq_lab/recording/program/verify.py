@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pyacq_lab.recording.program.output import progress_bar, write_json
-from pyacq_lab.recording.verification import verify
+from pyacq_lab.recording.program.output import told_progress, write_json
+from pyacq_lab.recording.verification import RunReport, verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,14 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, tell on stderr how far it is; returns 1 where something is damaged."""
-    reports = []
+    reports: list[RunReport] = []
     for path in arguments.runs_to_verify:
-        with progress_bar("B") as bar:
-
-            def show(done: int, total: int, bar: tqdm = bar) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with told_progress("B") as show:
             reports.append(verify(path, show))
         if not arguments.json:
             sys.stdout.write(f"{reports[-1]}\n")
