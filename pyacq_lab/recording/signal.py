@@ -68,6 +68,11 @@ class Signal:
         return self._entry.epoch
 
     @property
+    def encoding(self) -> str:
+        """How pictures are encoded, ``h264`` or ``lossless``; empty where samples are stored as they are."""
+        return self._entry.compression if self._entry.kind == "video" else ""
+
+    @property
     def sample_rate(self) -> float:
         """Nominal rate, Hz."""
         return self.spec.sample_rate
@@ -116,7 +121,7 @@ class Signal:
         spec's group delay is not taken off. Where the time was not known, the first sample recorded is at 0.
         """
         entry = self._entry
-        if entry.kind == "video" and entry.time_ns:
+        if self.encoding and entry.time_ns:
             return (self._video.times(start - self.start, stop - self.start) - self._origin_ns) / 1e9
         first = (entry.time_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
         at = entry.time_index if entry.time_ns else entry.start
@@ -128,7 +133,7 @@ class Signal:
 
         Columns: absolute index, ns since 1970 UTC by the producing host's clock, uncertainty in ns.
         """
-        if self._entry.kind == "video":
+        if self.encoding:
             return self._video.frame_times(0, self._rows)
         rows = [(t.index, t.time_ns, t.uncertainty_ns) for t in self._journal if isinstance(t, TimeLine)]
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
@@ -183,7 +188,7 @@ class Signal:
         try:
             if self._entry.kind == "events":
                 return self._events[start - first : stop - first].copy()
-            reader = self._video if self._entry.kind == "video" else self._array
+            reader = self._video if self.encoding else self._array
             return reader.read(start - first, stop - first, self._is_gap)
         except RecordingError as error:
             raise RecordingError(f"{error}: `pyacq-lab runs verify` says what is whole") from error
@@ -238,7 +243,7 @@ class Signal:
     def _facts(self) -> dict[str, str]:
         n_lost = sum(map(len, self.gaps))
         shape = " x ".join(map(str, self.spec.sample_shape)) or "1"
-        encoded = f", encoded ({self._entry.compression})" if self._entry.kind == "video" else ""
+        encoded = f", encoded as {self.encoding}" if self.encoding else ""
         return {
             "samples": f"[{self.start}, {self.stop})",
             "channels": f"{shape} of {self.spec.np_dtype}"

@@ -81,10 +81,7 @@ class VideoReader:
         """
         with self._lock:
             self._find(start, stop)
-            index, times = self._index, self._table["time_ns"]
-        is_known = times != 0
-        if not is_known.all():
-            index, times = index[is_known], times[is_known]
+            index, times = self._timed
         if not len(index):
             raise RecordingError(f"{self._folder / FRAMES} knows the time of no frame")
         rows = np.arange(start, stop) + self._first
@@ -108,6 +105,8 @@ class VideoReader:
         # Columns by which is searched lie side by side, or each search would copy them.
         self._table, self._index = table, np.ascontiguousarray(table["index"])
         self._keys = np.flatnonzero(table["is_key"])
+        is_timed = table["time_ns"] != 0
+        self._timed = self._index[is_timed], table["time_ns"][is_timed]
 
     def _check_whole(self, there: npt.NDArray[np.int64], start: int, stop: int, is_gap: IsGap) -> None:
         if len(there) == stop - start:

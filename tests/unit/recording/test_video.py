@@ -421,7 +421,7 @@ def test_a_recorder_stores_video_as_its_settings_say(tmp_path, video):
     signal = run["cam"]
     assert (signal.start, signal.stop, signal.gaps) == (100, 120, (Gap(112, 115, reason="overrun"),))
     assert (signal.folder / VIDEO).exists() is (video != "raw")
-    assert (f"encoded ({video})" in repr(signal)) is (video != "raw")
+    assert (f"encoded as {video}" in repr(signal)) is (video != "raw")
     masked = signal.masked()
     assert masked.mask[12:15].all()
     assert not masked.mask[:12].any()
@@ -464,22 +464,29 @@ def test_an_encoder_that_pyav_lacks_is_named(monkeypatch):
         VideoCoding(spec_of(4, 4)).check_encoder()
 
 
-def test_a_recorded_video_is_replayed(tmp_path):
+def test_a_recorded_video_is_replayed_with_the_times_of_its_frames(tmp_path):
     recorder = recorder_of(tmp_path / "run", video="lossless")
     recorder.open({"cam": spec_of(16, 24, 3)})
     recorder.write(chunk_of(100, 108), "cam")
     recorder.gap(Gap(108, 110), "cam")
-    recorder.write(chunk_of(110, 115), "cam")
+    recorder.write(chunk_of(110, 114), "cam")
+    recorder.write(chunk_of(114, 115, time_ns=T0 + 15 * PERIOD), "cam")
     recorder.close()
-    replay = Replay(Replay.settings_type.checked(path=str(tmp_path / "run"), realtime=False, chunk_size=1))
+    replay = Replay(
+        Replay.settings_type.checked(path=str(tmp_path / "run"), realtime=False, chunk_size=1, loops=2)
+    )
     replay.clock = ManualClock()
     assert replay.describe()["out"].shape == (-1, 16, 24, 3)
     replay.open()
+    begin = replay.clock.now_ns()
     readings = []
     with suppress(EndOfStream):
-        while len(readings) < 20:
+        while len(readings) < 40:
             readings += [reading for reading in [replay.read(0.0)] if reading is not None]
     replay.close()
-    wanted = np.concatenate([pictures(100, 108), pictures(110, 115)])
+    wanted = np.concatenate([pictures(100, 108), pictures(110, 115)] * 2)
     np.testing.assert_array_equal(np.concatenate([r.data for r in readings]), wanted)
-    assert sum(r.lost for r in readings) == 2
+    assert sum(r.lost for r in readings) == 4
+    late = [*range(8), *range(10, 14), 15]
+    times = [r.time_ns - begin for r in readings]
+    np.testing.assert_allclose(np.array(times) / PERIOD, late + [15 + at for at in late], atol=1e-5)
