@@ -14,7 +14,7 @@ from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.rows import IsGap
 from pyacq_lab.recording.video.coding import PTS_BITS, import_av, picture_of
-from pyacq_lab.recording.video.table import FRAMES, VIDEO, FrameTable, read_table
+from pyacq_lab.recording.video.table import FRAMES, VIDEO, FrameTable, is_whole, read_table
 
 PIECE_NBYTES = 1 << 16
 """Read from the file at once."""
@@ -127,23 +127,30 @@ class VideoReader:
         if not before:
             raise self._damaged(row, "no frame before it can be decoded by itself")
         key = int(self._keys[before - 1])
-        now = self._decoding
-        if now is None or not key <= now.row <= row < now.stop_row:
-            now = self._decoding = _Decoding(self._folder / VIDEO, table, key)
+        now, self._decoding = self._decoding, None  # kept only where nothing goes wrong
         try:
-            while True:
-                at = now.row
-                frame = now.next_frame()
-                if (frame.pts - table["pts"][at]) % (1 << PTS_BITS) or frame.is_corrupt:
-                    raise self._damaged(at, "its place in the file holds something else")
-                if at == row:
-                    return picture_of(frame, self._spec)
-        except (StopIteration, import_av().error.FFmpegError) as error:
-            self._decoding = None
-            raise self._damaged(now.row, str(error) or "the file ends before it") from error
+            if now is None or not key <= now.row <= row < now.stop_row:
+                now = _Decoding(self._folder / VIDEO, table, key)
+            picture = picture_of(self._advanced(now, row), self._spec)
         except RecordingError:
-            self._decoding = None
             raise
+        except (StopIteration, OSError, import_av().error.FFmpegError) as error:
+            raise self._damaged(row, str(error) or "the file ends before it") from error
+        self._decoding = now
+        return picture
+
+    def _advanced(self, decoding: _Decoding, row: int) -> Any:
+        """Decode up to this frame; a decoder makes up what it lacks, so that each is compared before."""
+        with (self._folder / VIDEO).open("rb") as file:
+            while True:
+                at = decoding.row
+                if not is_whole(file, self._table[at]):
+                    raise self._damaged(at, "it is not as it was written")
+                frame = decoding.next_frame()
+                if (frame.pts - self._table["pts"][at]) % (1 << PTS_BITS):
+                    raise self._damaged(at, f"another one, of time stamp {frame.pts}, is in its place")
+                if at == row:
+                    return frame
 
     def _damaged(self, row: int, why: str) -> RecordingError:
         index = int(self._table["index"][row])

@@ -16,9 +16,9 @@ from pyacq_lab.recording.video.table import (
     FRAME_DTYPE,
     VIDEO,
     FrameTable,
-    checksum,
     cut_file,
     file_size,
+    is_whole,
     read_table,
     replace_table,
     table_row,
@@ -82,8 +82,8 @@ def recover_video(folder: Path, entry: SegmentEntry) -> VideoState:
     """
     try:
         table = read_table(folder)
-        is_whole = _whole(folder, table)
-        n_good = int(np.argmin(is_whole)) if not is_whole.all() else len(table)
+        whole = _whole(folder, table)
+        n_good = int(np.argmin(whole)) if not whole.all() else len(table)
         good = table[:n_good]
         end = int(good[-1]["offset"] + good[-1]["nbytes"]) if n_good else 0
         found = _frames_in(folder / VIDEO, end)
@@ -99,26 +99,19 @@ def recover_video(folder: Path, entry: SegmentEntry) -> VideoState:
 
 def _whole(folder: Path, table: FrameTable) -> npt.NDArray[np.bool_]:
     """Which frames are in the file as their rows say."""
-    is_whole = np.zeros(len(table), bool)
-    size = file_size(folder / VIDEO)
-    if not size:
-        return is_whole
+    if not file_size(folder / VIDEO):
+        return np.zeros(len(table), bool)
     with (folder / VIDEO).open("rb") as file:
-        for number, row in enumerate(table):
-            offset, nbytes = int(row["offset"]), int(row["nbytes"])
-            if 0 <= offset <= offset + nbytes <= size:
-                file.seek(offset)
-                is_whole[number] = checksum(row, file.read(nbytes)) == row["crc32"]
-    return is_whole
+        return np.array([is_whole(file, row) for row in table], bool)
 
 
-def _readable(table: FrameTable, is_whole: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _readable(table: FrameTable, whole: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which frames can be decoded: whole ones, with all from the last key frame on before them."""
     readable = np.zeros(len(table), bool)
     end, index = 0, -1
     for number, row in enumerate(table):
         follows = number > 0 and readable[number - 1] and row["offset"] == end
-        readable[number] = is_whole[number] and row["index"] > index and bool(row["is_key"] or follows)
+        readable[number] = whole[number] and row["index"] > index and bool(row["is_key"] or follows)
         if readable[number]:
             end, index = row["offset"] + row["nbytes"], row["index"]
     return readable

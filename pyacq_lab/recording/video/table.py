@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,16 @@ def table_row(mark: FrameMark, offset: int, packets: bytes) -> np.void:
 def checksum(row: np.void, packets: bytes | memoryview) -> int:
     """Checksum of a frame: over its packets, then over its row but for the checksum."""
     return zlib.crc32(row.tobytes()[: -FRAME_DTYPE["crc32"].itemsize], zlib.crc32(packets))
+
+
+def is_whole(file: BinaryIO, row: np.void) -> bool:
+    """Whether a frame is in the video as its row says."""
+    size = file.seek(0, os.SEEK_END)
+    offset, nbytes = int(row["offset"]), int(row["nbytes"])
+    if not 0 <= offset <= offset + nbytes <= size:
+        return False
+    file.seek(offset)
+    return checksum(row, file.read(nbytes)) == row["crc32"]
 
 
 def read_table(folder: Path, from_row: int = 0) -> FrameTable:

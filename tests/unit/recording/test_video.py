@@ -312,6 +312,12 @@ def test_a_cut_or_damaged_video_says_so(tmp_path):
     with pytest.raises(RecordingError, match="frame 123 cannot be read"):
         reader.read(20, 24, no_gap)
     np.testing.assert_array_equal(reader.read(0, 3, no_gap), pictures(100, 103))
+    path.write_bytes(b"")
+    with pytest.raises(RecordingError, match="frame 100 cannot be read"):
+        reader_of(tmp_path / "0").read(0, 1, no_gap)
+    path.unlink()
+    with pytest.raises(RecordingError, match="frame 100 cannot be read"):
+        reader_of(tmp_path / "0").read(0, 1, no_gap)
     begin, end = table["offset"][5], table["offset"][6]
     path.write_bytes(content[:begin] + content[end:])
     with pytest.raises(RecordingError, match="frame 105 cannot be read"):
@@ -328,6 +334,8 @@ def test_verify_says_what_is_damaged(tmp_path):
     content = bytearray(path.read_bytes())
     content[int(table["offset"][14]) - 1] ^= 0xFF
     path.write_bytes(content)
+    with pytest.raises(RecordingError, match="frame 113 cannot be read"):
+        reader_of(tmp_path / "0").read(16, 17, no_gap)
     state = verify_video(tmp_path / "0", entry_of(135))
     # What follows until the next key frame cannot be decoded without it.
     assert (state.lost, state.stop) == (((113, 120),), 135)
