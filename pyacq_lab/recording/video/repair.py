@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pyacq_lab.recording.video.table import (
     is_whole,
     read_table,
     replace_table,
+    table_path,
     table_row,
 )
 
@@ -39,16 +41,20 @@ class VideoState:
     stop : int
         Absolute index after the last sample that is there (or in a gap).
     lost : tuple of (int, int)
-        Absolute indices ``[start, stop)``, in order, of frames that the table tells of and that cannot be
-        read.
+        Absolute indices ``[start, stop)``, in order, of acknowledged frames that cannot be read.
+    is_changed : bool
+        Whether something was mended.
     """
 
     problems: tuple[str, ...]
     stop: int
     lost: tuple[tuple[int, int], ...] = ()
+    is_changed: bool = False
 
 
-def verify_video(folder: Path, entry: SegmentEntry) -> VideoState:
+def verify_video(
+    folder: Path, entry: SegmentEntry, counted: Callable[[int], None] | None = None
+) -> VideoState:
     """Check each frame of a video against its checksum; nothing is decoded, nothing changed.
 
     Parameters
@@ -57,6 +63,8 @@ def verify_video(folder: Path, entry: SegmentEntry) -> VideoState:
         Folder of the segment.
     entry : SegmentEntry
         What ``run.json`` says of it.
+    counted : callable, optional
+        Told how many bytes were looked at.
 
     Raises
     ------
@@ -65,7 +73,7 @@ def verify_video(folder: Path, entry: SegmentEntry) -> VideoState:
     """
     try:
         table = read_table(folder)
-        readable = _readable(table, _whole(folder, table))
+        readable = _readable(table, _whole(folder, table, counted))
     except OSError as error:
         raise RecordingError(f"{folder} cannot be read: {error}") from error
     return _state(folder, entry, table[readable], entry.acknowledged)
@@ -89,20 +97,37 @@ def recover_video(folder: Path, entry: SegmentEntry) -> VideoState:
         found = _frames_in(folder / VIDEO, end)
         merged = np.concatenate([good, found])
         kept = merged[_readable(merged, np.ones(len(merged), bool)) & (merged["index"] >= entry.start)]
+        end = int(kept[-1]["offset"] + kept[-1]["nbytes"]) if len(kept) else 0
+        sizes = file_size(table_path(folder)), file_size(folder / VIDEO)
+        is_changed = sizes != (kept.nbytes, end) or kept.tobytes() != table.tobytes()
         replace_table(folder, kept)
-        cut_file(folder / VIDEO, int(kept[-1]["offset"] + kept[-1]["nbytes"]) if len(kept) else 0)
+        cut_file(folder / VIDEO, end)
     except OSError as error:
         raise RecordingError(f"{folder} cannot be recovered: {error}") from error
     stop = max(entry.acknowledged, int(kept[-1]["index"]) + 1 if len(kept) else 0)
-    return _state(folder, entry, kept, stop)
+    return replace(_state(folder, entry, kept, stop), is_changed=is_changed)
 
 
-def _whole(folder: Path, table: FrameTable) -> npt.NDArray[np.bool_]:
+def known_frames(folder: Path) -> FrameTable:
+    """Rows of the table, and of whole frames that are in the video behind the last one of it."""
+    table = read_table(folder)
+    end = int(table[-1]["offset"] + table[-1]["nbytes"]) if len(table) else 0
+    return np.concatenate([table, _frames_in(folder / VIDEO, end)])
+
+
+def _whole(
+    folder: Path, table: FrameTable, counted: Callable[[int], None] | None = None
+) -> npt.NDArray[np.bool_]:
     """Which frames are in the file as their rows say."""
     if not file_size(folder / VIDEO):
         return np.zeros(len(table), bool)
+    whole = np.zeros(len(table), bool)
     with (folder / VIDEO).open("rb") as file:
-        return np.array([is_whole(file, row) for row in table], bool)
+        for number, row in enumerate(table):
+            whole[number] = is_whole(file, row)
+            if counted is not None:
+                counted(int(row["nbytes"]))
+    return whole
 
 
 def _readable(table: FrameTable, whole: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

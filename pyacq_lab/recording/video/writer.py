@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk
-from pyacq_lab.recording.files import LineFile
+from pyacq_lab.recording.files import LineFile, replace_file
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
 from pyacq_lab.recording.segment import check_samples
 from pyacq_lab.recording.shard import write_all
@@ -27,8 +27,8 @@ from pyacq_lab.recording.video.coding import (
     import_av,
     marked,
 )
+from pyacq_lab.recording.video.repair import known_frames
 from pyacq_lab.recording.video.table import (
-    ROW_NBYTES,
     VIDEO,
     cut_file,
     file_size,
@@ -167,7 +167,7 @@ class VideoWriter:
     def _gone_before(self) -> tuple[int, int]:
         """Frames that another process wrote and acknowledged, and where the video ends after them."""
         folder = self._folder
-        table = read_table(folder)
+        table = known_frames(folder)
         table = table[: np.searchsorted(table["index"], self._first + self.rows)]
         if not len(table):
             end = 0
@@ -180,7 +180,8 @@ class VideoWriter:
             raise RecordingError(f"{folder / VIDEO} is cut short: it has {size} bytes, its table says {end}")
         # What it wrote without having acknowledged it will come again.
         cut_file(folder / VIDEO, end)
-        cut_file(table_path(folder), len(table) * ROW_NBYTES)
+        if read_table(folder).tobytes() != table.tobytes():
+            replace_file(table_path(folder), table.tobytes(), sync=self._sync_rows)
         return len(table), end
 
     def _encoder(self) -> tuple[Any, Any]:

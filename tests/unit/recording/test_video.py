@@ -8,6 +8,7 @@ import zlib
 from contextlib import suppress
 
 import av
+import msgspec
 import numpy as np
 import pytest
 import zarr
@@ -19,7 +20,10 @@ from pyacq_lab.errors import EndOfStream, MissingDependency, RecordingError, Str
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
-from pyacq_lab.recording.manifest import GapLine, SegmentEntry
+from pyacq_lab.recording.evidence import salvage
+from pyacq_lab.recording.manifest import GapLine, SegmentEntry, SegmentLine
+from pyacq_lab.recording.recovery import recover
+from pyacq_lab.recording.verification import verify
 from pyacq_lab.recording.video import (
     VideoCoding,
     VideoReader,
@@ -273,6 +277,24 @@ def test_another_process_goes_on(tmp_path):
     assert verify_video(tmp_path / "0", entry_of(130)).problems == ()
 
 
+def test_what_was_written_and_not_acknowledged_is_taken_over(tmp_path):
+    first = writer_of(tmp_path / "0")
+    first.append(chunk_of(100, 113))
+    first.acknowledge()
+    first.append(chunk_of(113, 117))
+    first.close()
+    assert len(read_table(tmp_path / "0")) == 13
+    entry = entry_of(113)
+    journal = tmp_path / "0" / "journal.jsonl"
+    journal.write_bytes(msgspec.json.encode(SegmentLine("cam", entry)) + b"\n")
+    salvage(tmp_path, entry)
+    assert entry.acknowledged == 117
+    second = writer_of(tmp_path / "0", rows=entry.rows)
+    second.append(chunk_of(117, 120))
+    second.finish()
+    np.testing.assert_array_equal(reader_of(tmp_path / "0").read(0, 20, no_gap), pictures(100, 120))
+
+
 def test_a_video_that_lacks_what_was_acknowledged_is_not_gone_on_with(tmp_path):
     write_video(tmp_path / "0")
     path = tmp_path / "0" / VIDEO
@@ -498,3 +520,35 @@ def test_a_recorded_video_is_replayed_with_the_times_of_its_frames(tmp_path):
     late = [*range(8), *range(10, 14), 15]
     times = [r.time_ns - begin for r in readings]
     np.testing.assert_allclose(np.array(times) / PERIOD, late + [15 + at for at in late], atol=1e-5)
+
+
+@pytest.mark.parametrize("lost", ["table", "tail", "run.json", "all"])
+def test_a_run_with_video_is_verified_and_recovered(tmp_path, lost):
+    recorder = recorder_of(tmp_path / "run", video="lossless")
+    recorder.open({"cam": spec_of(16, 24, 3)})
+    recorder.write(chunk_of(100, 113), "cam")
+    recorder.gap(Gap(113, 115), "cam")
+    recorder.write(chunk_of(115, 135), "cam")
+    recorder.close()
+    folder = open_run(tmp_path / "run")["cam"].folder
+    assert verify(tmp_path / "run").ok
+    offset = int(read_table(folder)["offset"][-4])
+    if lost in ("table", "all"):
+        path = table_path(folder)
+        path.write_bytes(path.read_bytes()[:700])
+    if lost in ("tail", "all"):
+        path = folder / VIDEO
+        path.write_bytes(path.read_bytes()[: offset + 100])
+    if lost in ("run.json", "all"):
+        (tmp_path / "run" / "run.json").write_bytes(b"")
+        (tmp_path / "run" / "run.backup.json").unlink()
+    assert not verify(tmp_path / "run").ok
+    assert recover(tmp_path / "run").after.ok
+    signal = open_run(tmp_path / "run")["cam"]
+    stop = 131 if lost in ("tail", "all") else 135
+    gaps = [(gap.start, gap.stop) for gap in signal.gaps]
+    assert gaps == [(113, 115), *([(131, 135)] if stop < 135 else [])]
+    wanted = pictures(100, 135)
+    wanted[13:15] = wanted[stop - 100 :] = 0
+    np.testing.assert_array_equal(signal.raw(), wanted)
+    assert recover(tmp_path / "run").actions == ()
