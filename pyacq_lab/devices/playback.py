@@ -96,7 +96,14 @@ class SamplePlayer:
         if first == stop and not self.is_over:
             return None  # what is lost is told with the samples after it
         lost, self._lost = self._lost, 0
-        return Reading(self._rows(first, stop), lost=lost, time_ns=self._times.time_ns(first))
+        return Reading(self._rows(first, stop), lost=lost, time_ns=self._time_ns(first))
+
+    def _time_ns(self, position: int) -> int:
+        """Time of a sample: its own, where it has one, else that of the sample rate."""
+        if self.recording.time_of is None:
+            return self._times.time_ns(position)
+        loop, row = divmod(position, self._length)
+        return self._times.time_ns(loop * self._length) + self.recording.time_of(row)
 
     def _without_gaps(self, start: int, stop: int) -> tuple[int, int]:
         """Where the reading ends, and where its samples begin: a gap can only come first in it."""
@@ -197,7 +204,7 @@ class EventPlayer:
 
 
 class Playback(Source):
-    """Plays tracks from a common beginning, each as an output; a sample's time is that of the sample rate.
+    """Plays tracks from a common beginning, each as an output; times are of the sample rate, or frames' own.
 
     Parameters
     ----------

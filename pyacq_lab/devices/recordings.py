@@ -62,6 +62,9 @@ class Recording:
         Rows ``[start, stop)`` that were never recorded, in order; `data` hold anything there.
     stream : StreamSpec or None
         The stream of which it was made, where that is known: says what the fields above do not.
+    time_of : callable or None
+        Gives the time of a row, ns since that of the first one, where samples have times of their own, as
+        frames of a video do.
     """
 
     data: Samples
@@ -73,6 +76,7 @@ class Recording:
     delay_ns: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
     stream: StreamSpec | None = None
+    time_of: Callable[[int], int] | None = None
 
     def relabelled(self, units: str | None, channel_names: tuple[str, ...]) -> Recording:
         """Copy with the user's labels where they were given."""

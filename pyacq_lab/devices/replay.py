@@ -51,7 +51,7 @@ class Replay(Playback):
     Samples are paced by absolute deadlines: the replay never drifts from its clock. A late wake-up catches
     up with several chunks in one, and no sample is lost. Sample times count from the start at the sample
     rate also at another ``speed`` and with ``realtime=False``, where they run ahead of the clock; then the
-    replay waits for lossless readers.
+    replay waits for lossless readers. Frames of an encoded video have the times that they were recorded with.
 
     A recording of one stream has the output `out`. One of several has an output for each: run folders, XDF,
     HDF5 and NWB files by their names, EDF and BDF files one for each sample rate and unit, such as ``256 Hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +76,16 @@ def _track(signal: Signal, delay_ns: int, begin_ns: int) -> Track:
         delay_ns=delay_ns,
         gaps=tuple((gap.start - signal.start, gap.stop - signal.start) for gap in signal.gaps),
         stream=spec,
+        time_of=_frame_clock(signal) if signal.encoding else None,
     )
+
+
+def _frame_clock(signal: Signal) -> Callable[[int], int]:
+    """Time of a frame, ns since the first one."""
+
+    def time_s(row: int) -> float:
+        at = signal.start + row
+        return float(signal.times_between(at, at + 1)[0])
+
+    first = time_s(0)
+    return lambda row: round((time_s(row) - first) * NS_PER_S)

@@ -19,6 +19,7 @@ from pyacq_lab.recording.manifest import (
     SegmentLine,
 )
 from pyacq_lab.recording.shard import CHECKSUM_NBYTES, DATA_AT, is_there, read_index
+from pyacq_lab.recording.video.repair import known_frames
 from pyacq_lab.recording.zarr_layout import ArrayLayout
 
 
@@ -70,7 +71,8 @@ def rows_on_disk(run_folder: Path, entry: SegmentEntry, lines: list[JournalLine]
         return events[-1].n + 1 if events else 0
     if entry.kind == "array":
         return _rows_of_array(folder, entry.layout)
-    return entry.rows
+    frames = known_frames(folder)
+    return int(frames[-1]["index"]) + 1 - entry.start if len(frames) else 0
 
 
 def begun_segments(folder: Path) -> list[SegmentLine]:

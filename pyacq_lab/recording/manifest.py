@@ -14,6 +14,8 @@ docs/run-format.md describes all files. A run folder is a Zarr v3 group, for any
     streams/ecg/0/journal.jsonl what the segment is, gaps, and times of samples; one JSON object a line
     streams/ecg/1/...           second segment: a later start, or a new epoch
     streams/keys/0/events.jsonl a segment of events: one JSON object a line
+    streams/cam/0/video.ts      a segment of video: H.264 in MPEG-TS
+    streams/cam/0/frames/c/0/0  its table of frames: an array of int64
 
 Row ``r`` of a segment's array is the sample with absolute index ``start + r``. Samples in a gap have rows
 too, NaN for floats and 0 for others: nothing is ever joined over a gap.
@@ -72,7 +74,7 @@ class SegmentEntry(msgspec.Struct, kw_only=True):
     chunk_rows, shard_chunks : int
         Of an array: rows per chunk and chunks per shard.
     compression : str
-        Of an array: how its chunks are compressed.
+        How the chunks of an array are compressed, or the pictures of a video encoded.
     epoch : int
         The stream's epoch.
     nonce, producer_epoch : int

@@ -35,6 +35,7 @@ from pyacq_lab.recording.manifest import (
 )
 from pyacq_lab.recording.packing import Compression
 from pyacq_lab.recording.track import Storage, Track
+from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
 from pyacq_lab.recording.zarr_layout import write_group
 
 ARRAYS_EVERY_NS = 1_000_000_000
@@ -75,6 +76,19 @@ class RecorderSettings(Settings):
         "stop; 'flush' loses nothing acknowledged, at the price of some syncs of the disk (milliseconds to "
         "tens of them each) for each stream a few times a second",
     )
+    video: Literal["h264", "lossless", "raw"] = setting(
+        "h264",
+        description="how pictures (video of uint8, grey or RGB) are stored: 'h264', small and nearly equal; "
+        "'lossless', the same with equal pictures and several times as large; 'raw', as arrays, for which "
+        "nothing needs to be installed. Other video is always raw",
+    )
+    video_quality: int = setting(
+        DEFAULT_QUALITY,
+        ge=0,
+        le=51,
+        description="constant rate factor of video='h264': less is better, and larger; 18 can hardly be told "
+        "from the original, 6 more halve the room",
+    )
     min_free: float = setting(
         0.2,
         ge=0,
@@ -90,9 +104,10 @@ class Recorder(Sink):
 
     Every start appends a new segment to each stream; a new epoch does so too. Gaps keep their place: they
     are noted in the journal, and their samples have rows without data. Signals become Zarr arrays, events
-    a table of JSON lines. After a SIGKILL at any moment, all that `flush` had acknowledged is there. Others
-    can read it while it grows: `open_run` up to the last `flush`, what knows Zarr only up to the last whole
-    chunk. See `manifest` and `SegmentWriter` for how.
+    a table of JSON lines, and video is encoded, with a table of the times of its frames. After a SIGKILL at
+    any moment, all that `flush` had acknowledged is there. Others can read it while it grows: `open_run` up
+    to the last `flush`, what knows Zarr only up to the last whole chunk. See `manifest`, `SegmentWriter` and
+    `VideoWriter` for how.
     """
 
     settings_type = RecorderSettings
@@ -116,6 +131,8 @@ class Recorder(Sink):
         ------
         RecordingError
             The folder exists already, cannot be made, or another recorder is at it; or the disk is full.
+        MissingDependency
+            Video is to be encoded, and there is no encoder on this machine.
         """
         self.close()
         with self._explained():
@@ -261,7 +278,11 @@ class Recorder(Sink):
         """Get ready for samples of these streams."""
         settings = self.settings
         storage = Storage(
-            chunk_seconds=settings.chunk_seconds, compression=settings.compression, fsync=settings.fsync
+            chunk_seconds=settings.chunk_seconds,
+            compression=settings.compression,
+            fsync=settings.fsync,
+            video=settings.video,
+            video_quality=settings.video_quality,
         )
         was_killed = self.folder is None and self._manifest.state == "recording"
         for name, spec in inputs.items():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.eventtable import EventLine
-from pyacq_lab.recording.evidence import gaps_of, journal_of
+from pyacq_lab.recording.evidence import gaps_of, journal_of, rows_on_disk
 from pyacq_lab.recording.files import replace_file, whole_lines
 from pyacq_lab.recording.lock import lock_run
 from pyacq_lab.recording.manifest import (
@@ -40,6 +40,8 @@ from pyacq_lab.recording.verification import (
     line_files,
     verify,
 )
+from pyacq_lab.recording.video.repair import recover_video
+from pyacq_lab.recording.video.table import VIDEO
 from pyacq_lab.recording.zarr_layout import write_group
 
 DAMAGED = "damaged"
@@ -120,6 +122,11 @@ def _mend_group(folder: Path, manifest: Manifest) -> None:
 def _mend(folder: Path, name: str, entry: SegmentEntry, report: SegmentReport) -> Iterator[str]:
     """Mend a segment and what ``run.json`` says of it; tells what was done."""
     lines, problem = journal_of(folder, entry)
+    if entry.kind == "video" and recover_video(folder / entry.folder, entry).is_changed:
+        yield f"{VIDEO} and its table of frames are brought in accord"
+        written = entry.start + rows_on_disk(folder, entry, [])
+        mended = examine(folder, name, report.number, entry)
+        report = replace(mended, written=max(report.written, written, entry.acknowledged))
     if report.written > entry.acknowledged:
         yield f"{report.written - entry.acknowledged} samples are added that had not been acknowledged"
         entry.acknowledged = report.written

@@ -19,6 +19,7 @@ from pyacq_lab.recording.eventtable import read_events
 from pyacq_lab.recording.files import read_lines
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine, SegmentEntry, TimeLine
 from pyacq_lab.recording.rows import ArrayReader
+from pyacq_lab.recording.video.reader import VideoReader
 
 
 class Signal:
@@ -67,6 +68,11 @@ class Signal:
         return self._entry.epoch
 
     @property
+    def encoding(self) -> str:
+        """How pictures are encoded, ``h264`` or ``lossless``; empty where samples are stored as they are."""
+        return self._entry.compression if self._entry.kind == "video" else ""
+
+    @property
     def sample_rate(self) -> float:
         """Nominal rate, Hz."""
         return self.spec.sample_rate
@@ -111,20 +117,24 @@ class Signal:
     def times_between(self, start: int, stop: int) -> npt.NDArray[np.float64]:
         """Time of the samples ``[start, stop)``, s since the run's start, shape (stop - start,).
 
-        From the first sample's time, at the nominal rate. The spec's group delay is not taken off. Where
-        the time was not known, the first sample recorded is at 0.
+        From the first sample's time, at the nominal rate; of an encoded video, each frame's own time. The
+        spec's group delay is not taken off. Where the time was not known, the first sample recorded is at 0.
         """
         entry = self._entry
+        if self.encoding and entry.time_ns:
+            return (self._video.times(start - self.start, stop - self.start) - self._origin_ns) / 1e9
         first = (entry.time_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
         at = entry.time_index if entry.time_ns else entry.start
         return first + np.arange(start - at, stop - at) / self.sample_rate
 
     @property
     def sample_times(self) -> npt.NDArray[np.int64]:
-        """Times as they were stamped, one in ten seconds: shape (n, 3).
+        """Times as they were stamped, one in ten seconds, or of each frame of an encoded video: shape (n, 3).
 
         Columns: absolute index, ns since 1970 UTC by the producing host's clock, uncertainty in ns.
         """
+        if self.encoding:
+            return self._video.frame_times(0, self._rows)
         rows = [(t.index, t.time_ns, t.uncertainty_ns) for t in self._journal if isinstance(t, TimeLine)]
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
@@ -178,7 +188,8 @@ class Signal:
         try:
             if self._entry.kind == "events":
                 return self._events[start - first : stop - first].copy()
-            return self._array.read(start - first, stop - first, self._is_gap)
+            reader = self._video if self.encoding else self._array
+            return reader.read(start - first, stop - first, self._is_gap)
         except RecordingError as error:
             raise RecordingError(f"{error}: `pyacq-lab runs verify` says what is whole") from error
         except OSError as error:
@@ -232,9 +243,12 @@ class Signal:
     def _facts(self) -> dict[str, str]:
         n_lost = sum(map(len, self.gaps))
         shape = " x ".join(map(str, self.spec.sample_shape)) or "1"
+        encoded = f", encoded as {self.encoding}" if self.encoding else ""
         return {
             "samples": f"[{self.start}, {self.stop})",
-            "channels": f"{shape} of {self.spec.np_dtype}" + (f" in {self.units}" if self.units else ""),
+            "channels": f"{shape} of {self.spec.np_dtype}"
+            + (f" in {self.units}" if self.units else "")
+            + encoded,
             "time": f"{self.duration:.3f} s at {self.sample_rate:g} Hz",
             "gaps": f"{n_lost} samples lost in {len(self.gaps)} gap(s)" if self.gaps else "no gap",
         }
@@ -246,6 +260,10 @@ class Signal:
     @cached_property
     def _array(self) -> ArrayReader:
         return ArrayReader(self.folder, self._entry.layout)
+
+    @cached_property
+    def _video(self) -> VideoReader:
+        return VideoReader(self.folder, self.spec, self.start)
 
     @cached_property
     def _events(self) -> npt.NDArray[Any]:

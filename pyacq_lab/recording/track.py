@@ -23,6 +23,8 @@ from pyacq_lab.recording.manifest import (
     stream_folder,
 )
 from pyacq_lab.recording.segment import SegmentWriter
+from pyacq_lab.recording.video.coding import DEFAULT_QUALITY, VideoCoding, VideoMode, can_encode
+from pyacq_lab.recording.video.writer import VideoWriter
 from pyacq_lab.recording.zarr_layout import chunk_rows, write_group
 
 LARGEST_CHUNK = 2**20
@@ -63,11 +65,23 @@ class Storage:
         One of `packing.COMPRESSIONS`.
     fsync : {'never', 'chunk', 'flush'}
         When to wait for the disk.
+    video : {'h264', 'lossless', 'raw'}
+        How pictures are stored; ``raw``: as arrays.
+    video_quality : int
+        Of ``h264``, as in `VideoCoding`.
     """
 
     chunk_seconds: float
     compression: str = "none"
     fsync: Literal["never", "chunk", "flush"] = "never"
+    video: VideoMode | Literal["raw"] = "raw"
+    video_quality: int = DEFAULT_QUALITY
+
+    def coding(self, spec: StreamSpec) -> VideoCoding | None:
+        """How pictures of a stream are encoded; None where its samples become an array or a table."""
+        if self.video == "raw" or not can_encode(spec):
+            return None
+        return VideoCoding(spec, self.video, self.video_quality)
 
 
 class Track:
@@ -87,6 +101,11 @@ class Track:
         How it is stored.
     was_killed : bool
         Whether another recorder was killed at the run: its last segment may not be finished.
+
+    Raises
+    ------
+    MissingDependency
+        Its pictures are to be encoded, and there is no encoder on this machine.
     """
 
     def __init__(
@@ -106,6 +125,8 @@ class Track:
         self._writer: Writer | None = None
         self._past_nbytes = 0
         self._next_time_ns = 0
+        if (coding := storage.coding(spec)) is not None:
+            coding.check_encoder()
         self._producer = 0, -1
         self._unfinished = (
             was_killed and bool(entry.segments) and is_unfinished(run_folder, entry.segments[-1])
@@ -223,6 +244,8 @@ class Track:
         )
         if holds_events(spec):
             entry.kind = "events"
+        elif (coding := storage.coding(spec)) is not None:
+            entry.kind, entry.compression = "video", coding.mode
         else:
             entry.chunk_rows = chunk_rows(spec, storage.chunk_seconds, LARGEST_CHUNK)
             entry.shard_chunks, entry.compression = SHARD_CHUNKS, storage.compression
@@ -258,6 +281,12 @@ def open_writer(run_folder: Path, entry: SegmentEntry, storage: Storage, rows: i
     folder, fsync = run_folder / entry.folder, storage.fsync
     if entry.kind == "events":
         return EventWriter(folder, entry.spec, sync_rows=fsync == "flush", rows=rows)
+    if entry.kind == "video":
+        mode = "lossless" if entry.compression == "lossless" else "h264"
+        coding = VideoCoding(entry.spec, mode, storage.video_quality)
+        return VideoWriter(
+            folder, coding, entry.start, sync_end=fsync != "never", sync_rows=fsync == "flush", rows=rows
+        )
     return SegmentWriter(
         folder, entry.layout, sync_chunks=fsync != "never", sync_rows=fsync == "flush", rows=rows
     )

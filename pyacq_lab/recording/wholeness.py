@@ -22,6 +22,7 @@ from pyacq_lab.recording.shard import (
     is_there,
     read_index,
 )
+from pyacq_lab.recording.video.repair import verify_video
 from pyacq_lab.recording.zarr_layout import ArrayLayout
 
 Counted = Callable[[int], None]
@@ -61,6 +62,8 @@ def whole_rows(run_folder: Path, entry: SegmentEntry, counted: Counted) -> Found
     folder = run_folder / entry.folder
     if entry.kind == "events":
         return _whole_events(folder, entry)
+    if entry.kind == "video":
+        return _whole_video(folder, entry, counted)
     return _whole_array(folder, entry.layout, counted)
 
 
@@ -88,6 +91,14 @@ def _whole_events(folder: Path, entry: SegmentEntry) -> Found:
     n = events[-1].n + 1 if events else 0
     why = f"{EVENTS} is damaged, {problem}" if problem else f"{EVENTS} is cut short"
     return Found([(0, n)], [Flaw(n, max(n, entry.rows), why)])
+
+
+def _whole_video(folder: Path, entry: SegmentEntry, counted: Counted) -> Found:
+    state = verify_video(folder, entry, counted)
+    rows = [(start - entry.start, stop - entry.start) for start, stop in state.lost]
+    edges = [0, *(edge for lost in rows for edge in lost), entry.rows]
+    flaws = [Flaw(*lost, why) for lost, why in zip(rows, state.problems, strict=True)]
+    return Found(list(zip(edges[::2], edges[1::2], strict=True)), flaws)
 
 
 def _whole_array(folder: Path, layout: ArrayLayout, counted: Counted) -> Found:

@@ -18,12 +18,14 @@ class TestRecorder(SinkContract):
     chunk_seconds = 60.0
     fsync = "never"
     compression = "none"
+    video = "raw"
 
     def make(self, folder: Path):
         settings = {
             "chunk_seconds": self.chunk_seconds,
             "fsync": self.fsync,
             "compression": self.compression,
+            "video": self.video,
             "min_free": 0.0,
         }
         return Recorder(Recorder.settings_type.checked(path=str(folder / "run"), **settings))
@@ -100,3 +102,15 @@ class TestRecorderOfVideo(TestRecorder):
     def inputs(self):
         shape = (-1, 6, 8, 3)
         return {"../camera": StreamSpec.of("u1", streamtype="video", shape=shape, sample_rate=25.0)}
+
+
+class TestRecorderOfEncodedVideo(TestRecorderOfVideo):
+    n_restarts = 5
+    video = "lossless"
+
+
+class TestRecorderOfEncodedGreyVideo(TestRecorderOfEncodedVideo):
+    fsync = "flush"
+
+    def inputs(self):
+        return {"cam": StreamSpec.of("u1", streamtype="video", shape=(-1, 7, 9), sample_rate=25.0)}
