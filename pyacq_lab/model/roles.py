@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pyacq_lab.model.chunk import Chunk, Gap, Reading
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
@@ -191,6 +192,20 @@ class Sink(Component):
     @abstractmethod
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Get ready to write. Called at each start."""
+
+    def places(self) -> Mapping[str, StreamPlace]:
+        """Where inputs go on for a sink of another process, by name; the others begin as they are wired.
+
+        Asked at each start, after `open`. What the producer no longer holds comes as one gap; where its
+        process was another, all that there is of the present one comes.
+        """
+        return {}
+
+    def begin(self, name: str, place: StreamPlace) -> None:
+        """Take note that an epoch of input ``name`` begins, or goes on, at this place of its producer.
+
+        Called before `write` or `gap` are with the first of it.
+        """
 
     @abstractmethod
     def write(self, chunk: Chunk, name: str) -> None:
