@@ -71,6 +71,14 @@ class Component(ABC):
         """
         self.settings = settings
 
+    def resumed_settings(self) -> Mapping[str, Any]:
+        """Settings with which another process carries on where this one was killed.
+
+        By name, those that are to be others than the ones in force. Asked after each command, by any thread:
+        once the process is dead, it cannot be asked any more.
+        """
+        return {}
+
     def close(self) -> None:
         """Release what was opened. Called after stop and after any fault; must be idempotent."""
 
