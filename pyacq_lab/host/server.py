@@ -333,6 +333,8 @@ class HostServer:
             "interface": self._interface,
             "application_secret": request.application_secret,
             "anchor_ns": self._clock.anchor_ns,
+            "server_secret": request.server_secret,
+            "port": request.port,
         }
 
     async def _watch(self) -> None:

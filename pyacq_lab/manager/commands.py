@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pyacq_lab.errors import PyacqError
-from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.model.graph import Edge, upstream_first
 from pyacq_lab.model.lifecycle import State
 
 if TYPE_CHECKING:
+    from pyacq_lab.manager.groups import NodeGroupHandle
     from pyacq_lab.manager.localgroup import LocalNodeGroup
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def stop(nodes: Sequence[AnyNode], edges: list[Edge]) -> None:
     One that does not stop in good order keeps none of the others running: its error is raised when all have
     been told.
     """
-    errors = [e for level in upstream_first_levels(nodes, edges) for e in _told("stop", level, State.RUNNING)]
+    errors = [e for level in upstream_first_levels(nodes, edges) for e in told("stop", level, State.RUNNING)]
     if errors:
         raise errors[0]
 
@@ -91,11 +91,11 @@ def upstream_first_levels(nodes: Sequence[AnyNode], edges: list[Edge]) -> list[l
 
 def _command(command: str, nodes: list[AnyNode], state: State) -> None:
     """Give one command to those nodes that are in a state, all at once; wait for all, then raise an error."""
-    if errors := _told(command, nodes, state):
+    if errors := told(command, nodes, state):
         raise errors[0]
 
 
-def _told(command: str, nodes: list[AnyNode], state: State) -> list[BaseException]:
+def told(command: str, nodes: list[AnyNode], state: State) -> list[BaseException]:
     """Give one command to those nodes that are in a state, all at once, and wait for all; give the errors."""
     due = [node for node in nodes if node.state is state]
     futures: list[Future[Any]] = [node.call(command, _sync="async") for node in due]

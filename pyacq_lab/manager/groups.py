@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
-from pyacq_lab.kernel.client import KernelClient, RunResult
-from pyacq_lab.manager.connectionfile import ConnectionFile
-from pyacq_lab.manager.lastwords import LastWordsHeard
-from pyacq_lab.manager.logfilter import Wanted
-from pyacq_lab.manager.logrecords import LogRecords
+from pyacq_lab.manager.groupend import GroupEnd
 from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.revival import RestartPolicy, Revival
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.loglevels import check_level, check_logger_name
-from pyacq_lab.model.logs import LogRecord
+from pyacq_lab.model.recipe import NodeRecipe
 from pyacq_lab.model.remote import NodeInfo, Reference, Spawned
 from pyacq_lab.model.roles import Sink, Source, Transform
-from pyacq_lab.model.status import GroupStatus, NodeStatus, PostMortem
+from pyacq_lab.model.status import GroupStatus, NodeStatus
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
 from pyacq_lab.remote.links import Link, distant
 from pyacq_lab.transport.rpc import RpcClient
+from pyacq_lab.transport.sockets import parse_endpoint
 from pyacq_lab.wire.messages import (
     DumpStacks,
     GroupState,
-    InterruptGroup,
-    KernelConnection,
     SetLogLevel,
     SignalGroup,
     Spawn,
@@ -46,11 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LAST_WORDS = 200
-"""Lines in a post-mortem."""
 
-
-class NodeGroupHandle:
+class NodeGroupHandle(GroupEnd):
     """A nodegroup: one process on a host, a Jupyter kernel that holds nodes.
 
     Attributes
@@ -65,29 +55,31 @@ class NodeGroupHandle:
         Its control connection.
     """
 
-    def __init__(self, host: HostHandle, spawned: Spawned, request: Spawn | None = None) -> None:
+    def __init__(
+        self,
+        host: HostHandle,
+        spawned: Spawned,
+        request: Spawn | None = None,
+        restart: RestartPolicy = "never",
+    ) -> None:
         self.host = host
         self.name = spawned.name
+        super().__init__()
         self.reactor = host.manager.reactor
         self.application_keys = host.manager.application_keys
         self.log_source = self.where
         self._request = request
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._log_levels: dict[str, SetLogLevel] = {}
-        self._pids: set[int] = set()
-        self._at_work: set[KernelClient] = set()
-        self._connection_file: ConnectionFile | None = None
-        self._file_lock = threading.Lock()
+        self._nodes: dict[str, NodeHandle] = {}
+        self.revival = Revival(self, restart)
         self._set_up(spawned)
 
     def _set_up(self, spawned: Spawned) -> None:
         host, reactor, application_keys = self.host, self.reactor, self.application_keys
         self.pid = spawned.pid
         self._pids.add(spawned.pid)
-        self.ending = ""
-        self._post_mortem: PostMortem | None = None
-        self._last_words: LastWordsHeard | None = None
-        self._nodes: dict[str, NodeHandle] = {}
+        self._begin_life()
         self.log_endpoint = host.reachable_endpoint(spawned.log_endpoint)
         self.public_key = spawned.public_key
         self.link = Link(
@@ -97,14 +89,11 @@ class NodeGroupHandle:
             keys=application_keys,
             where=self.where,
             meet=self._meet,
+            on_event=self.revival.hear,
+            on_back=self.revival.follow_again,
         )
         self.client: RpcClient = self.link.client
         self._target = self.link.target("group", self.where)
-
-    @property
-    def where(self) -> str:
-        """Its place, as ``host/nodegroup``."""
-        return f"{self.host.name}/{self.name}"
 
     @property
     def log_place(self) -> str:
@@ -147,6 +136,7 @@ class NodeGroupHandle:
         """Close a node and forget it."""
         name = node if isinstance(node, str) else node.name
         self._target.call("remove_node", name)
+        self.revival.forget(name)
         self._nodes.pop(name, None)
 
     def list_nodes(self) -> list[str]:
@@ -224,86 +214,6 @@ class NodeGroupHandle:
         """Snapshot of its process."""
         return next(g for g in self.host.status().groups if g.name == self.name)
 
-    def run(
-        self,
-        code: str,
-        on_output: Callable[[dict[str, Any]], None] | None = None,
-        *,
-        _timeout: float | None = None,
-    ) -> RunResult:
-        """Run code in its kernel's main thread and wait for it.
-
-        Nodes and the control lane go on meanwhile. ``nodegroup`` and ``nodes`` are known to the code.
-
-        Parameters
-        ----------
-        code : str
-            What a cell could hold.
-        on_output : callable, optional
-            Takes each output, as in a notebook file, as it comes.
-        _timeout : float, optional
-            Seconds to wait; as long as it takes unless given, for a cell may take its time.
-
-        Raises
-        ------
-        CallTimeout
-            The code has not ended in time; it still runs: see `interrupt`.
-        """
-        if not isinstance(code, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"run wants code as text; {code!r} came")
-        client = KernelClient(self.kernel_connection())
-        self._at_work.add(client)
-        try:
-            if self.ending:
-                client.tell_died(self.ending)
-            return client.run(code, on_output=on_output, timeout=_timeout)
-        finally:
-            self._at_work.discard(client)
-            client.close()
-
-    def kernel_connection(self) -> dict[str, Any]:
-        """Jupyter connection information of its kernel, keys included: whoever has it can run code there."""
-        info = self.host.client.call(KernelConnection(self.name))
-        if info is None:
-            raise ProcessDied(f"{self.where} has no kernel: {self.ending}")
-        return {**info, "ip": self.host.reachable_ip(info["ip"])}
-
-    def kernel_connection_file(self) -> Path:
-        """File by which other Jupyter clients attach to its kernel: ``pyacq-lab console FILE``.
-
-        It lies in Jupyter's runtime folder of the manager's machine, can be read by this user only, and is
-        removed when the nodegroup ends or is let go of. Whoever reads it can run code over there.
-
-        Returns
-        -------
-        Path
-            The same one at each call.
-
-        Raises
-        ------
-        LifecycleError
-            The nodegroup has ended.
-        """
-        info = self.kernel_connection()
-        with self._file_lock:
-            if self._connection_file is None:
-                self._connection_file = ConnectionFile(self.name, info)
-            file = self._connection_file
-        if self.ending:  # meanwhile: nobody else will remove it
-            self._remove_connection_file()
-            self.check_alive()
-        return file.path
-
-    def _remove_connection_file(self) -> None:
-        with self._file_lock:
-            file, self._connection_file = self._connection_file, None
-        if file is not None:
-            file.remove()
-
-    def interrupt(self) -> None:
-        """Interrupt the cell that runs in its kernel; nodes go on."""
-        self.host.client.call(InterruptGroup(self.name))
-
     def request_stop_all(self) -> list[str]:
         """Ask every running node to stop, over the control lane, without waiting; returns their names."""
         return self.client.call(StopAll(), 5.0)
@@ -338,7 +248,15 @@ class NodeGroupHandle:
         return self.client.call(DumpStacks(), 5.0)
 
     def close(self, grace: float = 5.0) -> None:
-        """Close its nodes and end its process tree within ``grace`` seconds; idempotent."""
+        """Close its nodes and end its process tree within ``grace`` seconds; idempotent.
+
+        It is not started again by itself then.
+        """
+        self.revival.call_off()
+        with self.revival.lock:
+            self._end(grace)
+
+    def _end(self, grace: float) -> None:
         if self.ending:
             self.host.forget(self)
             return
@@ -348,49 +266,20 @@ class NodeGroupHandle:
         self.mark_ended(status.ending or "ended", found)
         self.host.forget(self)
 
-    def kill(self) -> None:
-        """End its process tree at once, without closing anything."""
-        self.close(grace=0.0)
-
-    def signal(self, signum: int) -> None:
-        """Send a signal to its process, and to no other of its tree."""
-        self.host.client.call(SignalGroup(self.name, signum))
-
-    def logs(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> LogRecords:
-        """Find what this process said, also after its end; keywords as in `Manager.logs`.
-
-        After a `restart` the words of the earlier process are found, too: ``pid`` tells them apart. Those of
-        another manager's nodegroup of the same name are not; `Manager.logs` has them.
-        """
-        logs = self.host.manager.log_server
-        return logs.query(limit, pids=frozenset(self._pids), **{**wanted, "process": self.name})
-
-    @property
-    def post_mortem(self) -> PostMortem | None:
-        """How its process ended, with its last words; None while it runs.
-
-        Where its host is gone, too, it says so; how the process itself ended is not known then.
-
-        The last words are what it printed, then what it wrote by descriptor. What it logged as well is
-        found by `logs`.
-        """
-        found = self._post_mortem
-        if found is None:
-            return None
-        said = self.logs(limit=LAST_WORDS)
-        printed = [
-            r.message
-            for r in said
-            if r.pid == found.pid and r.channel == "process" and r.stream in ("stdout", "stderr")
-        ]
-        return msgspec.structs.replace(found, output=(*printed, *found.output)[-LAST_WORDS:])
-
-    def restart(self, grace: float = 5.0) -> None:
-        """Start its process again, with the same name, interpreter, folder, environment and node types.
+    def restart(self, grace: float = 5.0, *, nodes: bool = True) -> None:
+        """Start its process again: the same name, interpreter, folder, environment, node types and nodes.
 
         Where it still runs, it is closed first. Where the manager's own host has ended, it is started on the
-        one that takes its place. Its nodes are gone with the old process, and their
-        handles refuse all calls: make and connect nodes anew.
+        one that takes its place. Nodes are made again with the settings in force, wired as they were, and
+        those that ran run again; their handles go on. Their outputs are where they were, so that readers in
+        other processes find them. What nodes held in memory is gone.
+
+        Parameters
+        ----------
+        grace : float
+            Seconds that the process has to close, where it still runs.
+        nodes : bool
+            Whether its nodes are made again. Else their handles refuse all calls.
 
         Raises
         ------
@@ -399,7 +288,13 @@ class NodeGroupHandle:
             nodegroup has its name by now.
         ProcessDied
             The new process ended before it was ready; the message holds its last words.
+        PyacqError
+            A node could not be made or started again; the others were, and the log names each.
         """
+        self.revival.restart(grace, nodes)
+
+    def begin_again(self, grace: float, keep_nodes: bool) -> None:
+        """Start its process again, without nodes so far; see `restart`."""
         if self._request is None:
             raise LifecycleError(f"{self.where} was started by somebody else: start a new nodegroup")
         manager = self.host.manager
@@ -408,26 +303,43 @@ class NodeGroupHandle:
                 f"another nodegroup has the name {self.name!r} by now: close that, or start a new one by "
                 "another name"
             )
-        lost = list(self._nodes)
         host = manager.standing_host(self.host)
         if host is self.host:
-            self.close(grace)
+            self._end(grace)
         else:
             self.mark_gone(f"ended with its host {self.host.name}, which is gone")
         self.host.forget(self)
         self.host, self.log_source = host, f"{host.name}/{self.name}"
-        self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8))
-        self._set_up(self.host.spawn(self._request))
+        port = parse_endpoint(self.client.endpoint)[1]
+        self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8), port=port)
+        spawned = self.host.spawn(self._request)
+        if not keep_nodes:
+            self._nodes = {}
+        self._set_up(spawned)
+        for node in self._nodes.values():
+            node.move()
         self.host.adopt(self)
         for call in self._registered.values():
             self._target.call(*call)
-        if lost:
-            log.warning("%s was started again without its nodes: make %s anew", self.where, ", ".join(lost))
+
+    def make_node_again(self, recipe: NodeRecipe) -> NodeHandle:
+        """Make a node that its former process had, up to its wiring."""
+        self._target.call("make_node_again", recipe)
+        return self.get_node(recipe.name)
+
+    def kill(self) -> None:
+        """End its process tree at once, without closing anything."""
+        self.close(grace=0.0)
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to its process, and to no other of its tree."""
+        self.host.client.call(SignalGroup(self.name, signum))
 
     def connect(self) -> None:
         """Connect to its process, and have its words heard. Called once for each process."""
         try:
             self.client.wait_connected()
+            self.revival.follow()
             for message in self._log_levels.values():
                 self.client.call(message, 5.0)
             logs = self.host.manager.log_server
@@ -437,73 +349,6 @@ class NodeGroupHandle:
             if self.ending:
                 raise ProcessDied(f"{self.where} ended as soon as it was ready: {self.ending}") from error
             raise
-
-    def mark_ended(self, ending: str, post_mortem: PostMortem | None = None) -> None:
-        """Note that its process is gone: open calls fail now, later calls at once; any thread."""
-        self._post_mortem = post_mortem or self._post_mortem
-        with self._file_lock:
-            if post_mortem is not None and self._last_words is None:
-                self._last_words = self._hear_last_words()
-        self.ending = ending
-        self.client.fail(f"{self.where} has ended: {ending}")
-        for client in list(self._at_work):
-            client.tell_died(f"{self.where} has ended: {ending}")
-        self._remove_connection_file()
-
-    def mark_gone(self, why: str) -> None:
-        """Note that its process is gone and its host cannot tell: the log says so under its name; any thread.
-
-        Does nothing where its end is known.
-        """
-        manager, host = self.host.manager, self.host
-        now_ns = manager.clock.now_ns() + host.clock.offset_ns
-        with self._file_lock:
-            if self.ending or self._post_mortem is not None:
-                return
-            self._post_mortem = PostMortem(name=self.name, pid=self.pid, time_ns=now_ns, description=why)
-        manager.log_server.add(
-            LogRecord(
-                time_ns=now_ns,
-                host=host.name,
-                process=self.name,
-                pid=self.pid,
-                channel="manager",
-                logger="pyacq_lab.manager",
-                level=logging.CRITICAL,
-                message=f"nodegroup {self.name} {why}",
-            )
-        )
-        self.mark_ended(why)
-
-    def _hear_last_words(self) -> LastWordsHeard:
-        client, logs = self.host.client, self.host.manager.log_server
-        return LastWordsHeard(client, logs, self.name, self.pid, self.log_source, self.host.name)
-
-    def hear_rest(self) -> None:
-        """Ask once more for what its ended process had said, where the connection was lost meanwhile."""
-        with self._file_lock:
-            if self._last_words is not None and self._last_words.cut_off:
-                self._last_words = self._hear_last_words()
-
-    def hear_out(self, timeout: float | None = None) -> bool:
-        """Wait for what its ended process had said, as long as its host goes on to tell it.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Returns
-        -------
-        bool
-            Whether all of it has been heard.
-        """
-        if self._last_words is None:
-            return False
-        try:
-            return self._last_words.all.result(timeout)
-        except TimeoutError:
-            return False
 
     def release(self) -> None:
         """Close the connection to it; its process is not touched."""
@@ -548,8 +393,3 @@ class NodeGroupHandle:
         return StreamAddress(
             self.host.reachable_endpoint(address.endpoint), address.public_key, address.node, address.port
         )
-
-    def check_alive(self) -> None:
-        """Raise LifecycleError where its process is gone."""
-        if not self.alive:
-            raise LifecycleError(f"{self.where} has ended: {self.ending}")

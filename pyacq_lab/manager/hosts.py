@@ -24,6 +24,8 @@ from pyacq_lab.errors import (
 from pyacq_lab.manager.clockwatch import ClockWatch
 from pyacq_lab.manager.groups import NodeGroupHandle
 from pyacq_lab.manager.lastwords import BacklogHeard
+from pyacq_lab.manager.revival import RestartPolicy
+from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.loglevels import check_level, check_logger_name
 from pyacq_lab.model.logs import LogRecord
@@ -145,6 +147,7 @@ class HostHandle:
         python: str | os.PathLike[str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         env: dict[str, str] | None = None,
+        restart: RestartPolicy = "never",
     ) -> NodeGroupHandle:
         """Start a nodegroup on this host; returns when it answers.
 
@@ -158,19 +161,29 @@ class HostHandle:
             Its working folder over there.
         env : dict of str, optional
             Environment variables on top of the host's.
+        restart : {'never', 'on-failure'}
+            Whether it is started again, with its nodes, when its process dies unasked: see
+            `NodeGroupHandle.restart`. Not more than 5 times within a minute.
 
         Raises
         ------
         ProcessDied
             It ended before it was ready; the message holds its last words.
         """
+        check_choice("restart", restart, RestartPolicy)
         name = self.manager.free_group_name(name)
         check_environment(env or {})
         python, cwd = path_text(python, "python"), path_text(cwd, "cwd")
         request = Spawn(
-            name, secrets.token_hex(8), self.manager.application_keys.secret, python, cwd, env or {}
+            name,
+            secrets.token_hex(8),
+            self.manager.application_keys.secret,
+            python,
+            cwd,
+            env or {},
+            KeyPair.generate().secret,
         )
-        return self.adopt(NodeGroupHandle(self, self.spawn(request), request))
+        return self.adopt(NodeGroupHandle(self, self.spawn(request), request, restart))
 
     def attach_nodegroup(self, name: str) -> NodeGroupHandle:
         """Handle of a nodegroup that this manager has on the host; a new one where there is none here.
@@ -221,6 +234,9 @@ class HostHandle:
     def disconnect(self, stop_host: bool = False) -> None:
         """End this manager's nodegroups here and disconnect; the host goes on unless told to stop."""
         self._leaving.set()
+        revivals = [group.revival for group in self.groups.values()]
+        for revival in revivals:
+            revival.call_off()
         self.manager.reactor.cancel(self._renewal)
         was_there = self.client.connected
         try:
@@ -239,6 +255,8 @@ class HostHandle:
                 group.mark_gone(f"ended with its host {self.name}, which is gone")
         self.forget(*groups)
         self.client.close()
+        for revival in revivals:
+            revival.wait()
         self.manager.log_server.end(self.name, "host", self.welcome.pid)
 
     def _end_groups(self) -> None:
@@ -386,6 +404,7 @@ class HostHandle:
                 group = self.groups.get(name)
                 if group is not None and group.pid == pid:
                     group.mark_ended(found.description, found)
+                    group.revival.died(found)
 
     def _ours(self, record: LogRecord) -> LogRecord:
         """A record under the name that its host has here."""

@@ -61,6 +61,10 @@ class NodeHandle(NodeLook, Lookalike):
         """Snapshot of the node; answered while its methods run and while a cell blocks the kernel."""
         return self.group.node_status(self.name)
 
+    def move(self) -> None:
+        """Speak to the process that has taken the place of the node's former one."""
+        self._target.channel, self._target.where = self.group.link, self.where
+
     def call(self, method: str, /, *args: Any, **options: Any) -> Any:
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""
         return self._target.call(method, *args, **options)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pyacq_lab.model.chunk import Chunk, Gap, Reading
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
@@ -69,6 +70,14 @@ class Component(ABC):
             They do not fit, for a reason that the settings alone do not know; nothing was changed.
         """
         self.settings = settings
+
+    def resumed_settings(self) -> Mapping[str, Any]:
+        """Settings with which another process carries on where this one was killed.
+
+        By name, those that are to be others than the ones in force. Asked after each command, by any thread:
+        once the process is dead, it cannot be asked any more.
+        """
+        return {}
 
     def close(self) -> None:
         """Release what was opened. Called after stop and after any fault; must be idempotent."""
@@ -191,6 +200,20 @@ class Sink(Component):
     @abstractmethod
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Get ready to write. Called at each start."""
+
+    def places(self) -> Mapping[str, StreamPlace]:
+        """Where inputs go on for a sink of another process, by name; the others begin as they are wired.
+
+        Asked at each start, after `open`. What the producer no longer holds comes as one gap; where its
+        process was another, all that there is of the present one comes.
+        """
+        return {}
+
+    def begin(self, name: str, place: StreamPlace) -> None:
+        """Take note that an epoch of input ``name`` begins, or goes on, at this place of its producer.
+
+        Called before `write` or `gap` are with the first of it.
+        """
 
     @abstractmethod
     def write(self, chunk: Chunk, name: str) -> None:

@@ -276,6 +276,11 @@ class StreamAddress(msgspec.Struct, frozen=True):
         """Whose output it is, in one word."""
         return f"{self.node}.{self.port}" if self.node else self.port
 
+    @property
+    def tcp_port(self) -> int:
+        """TCP port of its endpoint; 0 where that is of another kind."""
+        return int(self.endpoint.rpartition(":")[2]) if self.endpoint.startswith("tcp://") else 0
+
     def __repr__(self) -> str:
         return f"StreamAddress({self.endpoint!r}, {self.public_key!r}, {self.node!r}, {self.port!r})"
 

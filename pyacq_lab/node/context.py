@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.transport.streamcontext import StreamContext
+
+
+def _nobody_asks(_: Any) -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +22,9 @@ class NodeContext(StreamContext):
     ----------
     clock : Clock
         The host's clock.
+    on_change : callable
+        Takes each node after a command, and when it has stopped or faulted by itself; any thread.
     """
 
     clock: Clock
+    on_change: Callable[[Any], None] = _nobody_asks

@@ -14,6 +14,7 @@ from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, Py
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import Command, State, next_state
+from pyacq_lab.model.recipe import InputRecipe, NodeRecipe
 from pyacq_lab.model.roles import Component
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.status import NodeStatus
@@ -87,6 +88,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
         for port in self.inputs.values():
             port.forget()
         self._move(Command.CONFIGURE)
+        self._tell()
 
     def change(self, **settings: Any) -> int | None:
         """Give live settings other values, also while the node runs: between two chunks, losing nothing.
@@ -111,6 +113,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
             if self._state is not State.RUNNING:
                 with self._faulting():
                     self._apply(wanted)
+                self._tell()
                 return None
             try:
                 index = self._changes.ask(wanted, self._bell.ring)
@@ -122,6 +125,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
                     f"node {self.name!r} faulted while its settings were changed: {self._reason}"
                 ) from error
             if index is not None:
+                self._tell()
                 return index
             self._join()  # it came to its end meanwhile
 
@@ -132,6 +136,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
         with self._faulting():
             self._initialized(specs)
         self._move(Command.INITIALIZE)
+        self._tell()
 
     def start(self) -> None:
         """Open the component and run. Returns when it is open; raises what its ``open`` raised."""
@@ -149,6 +154,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
             )
         if self._never_opened:
             raise LifecycleError(f"node {self.name!r} could not start: {self._never_opened}")
+        self._tell()
 
     def stop(self) -> None:
         """Stop, after what was under way has been dealt with. Returns when the thread has ended."""
@@ -173,6 +179,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
         for output in self.outputs.values():
             output.close()
         self._bell.close()
+        self._tell()
 
     def connect(
         self,
@@ -202,6 +209,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
         if any(output.address == address for output in self.outputs.values()):
             raise ConfigurationError(f"node {self.name!r} cannot read itself")
         port.wire = Wire(address, policy or self.default_policy, backfill, transfermode)
+        self._tell()
 
     def disconnect(self, name: str) -> None:
         """Unwire an input. Raises as `connect`."""
@@ -209,6 +217,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
         if self._state is State.RUNNING:
             raise LifecycleError("cannot disconnect an input of a node that is running: stop it first")
         port.wire = None
+        self._tell()
 
     # --- questions
 
@@ -240,6 +249,33 @@ class Node(NodeOutputs, ABC, Generic[C]):
         """The node's connections."""
         wires = [(name, port.wire) for name, port in self.inputs.items()]
         return [Edge(w.address.node, w.address.port, self.name, name) for name, w in wires if w is not None]
+
+    def recipe(self) -> NodeRecipe:
+        """What it takes to make this node again in another process; any thread."""
+        component = self.component
+        settings: dict[str, Any] | None = None
+        if component is not None:
+            given = component.settings.model_dump(mode="json", exclude_unset=True)
+            settings = {**given, **component.resumed_settings()}
+        wires = [(name, port.wire) for name, port in list(self.inputs.items())]
+        return NodeRecipe(
+            name=self.name,
+            type=self.component_type.__name__,
+            state=self._state,
+            settings=settings,
+            inputs=tuple(
+                InputRecipe(
+                    name=name,
+                    address=wire.address,
+                    policy=wire.policy,
+                    backfill=wire.backfill,
+                    transfermode=wire.transfermode,
+                )
+                for name, wire in wires
+                if wire is not None
+            ),
+            outputs=self._output_recipes(),
+        )
 
     # --- for the roles
 
@@ -335,6 +371,7 @@ class Node(NodeOutputs, ABC, Generic[C]):
                 self._never_opened = "" if self._opened.is_set() else reason
                 self._fault(fault, reason)
             self._changes.close()
+            self._tell()
             self._opened.set()
 
     @contextmanager

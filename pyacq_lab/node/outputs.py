@@ -9,6 +9,7 @@ from typing import Any
 
 from pyacq_lab.model.ledger import ReaderStatus
 from pyacq_lab.model.lifecycle import Command, State, next_state
+from pyacq_lab.model.recipe import OutputRecipe
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.ports import unknown_port
@@ -68,6 +69,22 @@ class NodeOutputs:
                     output.full_name, output.address.endpoint,
                 )  # fmt: skip
         self._servings[name] = serving
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let whoever is interested know that the node is another now."""
+        self._context.on_change(self)
+
+    def _output_recipes(self) -> tuple[OutputRecipe, ...]:
+        names = {*self.outputs, *self._servings}
+        return tuple(
+            OutputRecipe(
+                name=name,
+                serving=self._servings.get(name, Serving()).said,
+                port=0 if name not in self.outputs else self.outputs[name].address.tcp_port,
+            )
+            for name in sorted(names)
+        )
 
     def output_address(self, name: str) -> StreamAddress:
         """Where an output can be read. Raises UnknownName where there is none of that name (yet)."""

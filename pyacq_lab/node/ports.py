@@ -8,6 +8,7 @@ import msgspec
 
 from pyacq_lab.errors import LifecycleError, UnknownName
 from pyacq_lab.model.ledger import HopLedger, PortStatus
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.transport.doorbell import Doorbell
@@ -48,12 +49,13 @@ class InputPort:
         with self._open(None, timeout) as stream:
             return stream.spec
 
-    def open(self, bell: Doorbell, timeout: float = 5.0) -> InputStream:
+    def open(self, bell: Doorbell, timeout: float = 5.0, since: StreamPlace | None = None) -> InputStream:
         """Connect; returns when the producer has admitted this reader: it misses nothing from then on.
 
-        ``bell`` is what the node's thread waits on, for all of its inputs.
+        ``bell`` is what the node's thread waits on, for all of its inputs; ``since`` is where to go on for a
+        node of another process.
         """
-        self.stream = self._open(bell, timeout)
+        self.stream = self._open(bell, timeout, since)
         return self.stream
 
     def close(self) -> None:
@@ -98,13 +100,14 @@ class InputPort:
             written=self.written,
         )
 
-    def _open(self, bell: Doorbell | None, timeout: float) -> InputStream:
+    def _open(self, bell: Doorbell | None, timeout: float, since: StreamPlace | None = None) -> InputStream:
         if self.wire is None:
             raise LifecycleError(f"input {self.name!r} is not connected: connect it to an output first")
         stream = InputStream(
             self.name,
             policy=self.wire.policy,
             backfill=self.wire.backfill,
+            since=since,
             transfermode=self.wire.transfermode,
             context=self._context,
             bell=bell,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pyacq_lab.errors import EndOfStream
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.roles import Sink, Transform
 from pyacq_lab.node.changes import in_words
 from pyacq_lab.node.context import NodeContext
@@ -29,11 +31,12 @@ class ReadingNode(Node[R]):
         super().__init__(name, component_type, context)
         self._epochs: dict[str, int] = {}  # of inputs: those that have begun and are not over
 
-    def _open_inputs(self) -> None:
+    def _open_inputs(self, places: Mapping[str, StreamPlace] | None = None) -> None:
+        places = places or {}
         self._epochs.clear()
-        for port in self._wired().values():
+        for name, port in self._wired().items():
             port.epoch = port.stop = 0
-            port.open(self._bell)
+            port.open(self._bell, since=places.get(name))
 
     def _loop(self) -> None:
         while not self._stop_wanted.is_set():
@@ -69,7 +72,7 @@ class ReadingNode(Node[R]):
                     self._end_epoch(name)
                 if name not in self._epochs:
                     self._epochs[name] = item.epoch
-                    self._epoch_begins(name, item.start)
+                    self._epoch_begins(name, item)
                 if isinstance(item, Gap):
                     port.missing += len(item)
                 self._take(item, name)
@@ -103,8 +106,8 @@ class ReadingNode(Node[R]):
     def _take(self, item: Chunk | Gap, name: str) -> None:
         """Deal with one chunk or gap of an input. Called by the node's thread."""
 
-    def _epoch_begins(self, name: str, first: int) -> None:
-        """Get ready for a new epoch of an input. Called by the node's thread."""
+    def _epoch_begins(self, name: str, first: Chunk | Gap) -> None:
+        """Get ready for a new epoch of an input, and its first item. Called by the node's thread."""
 
     @abstractmethod
     def _epoch_ended(self, name: str) -> None:

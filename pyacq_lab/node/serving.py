@@ -81,6 +81,13 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
     @property
+    def said(self) -> dict[str, Any]:
+        """What `changed` makes this of the defaults by."""
+        default = Serving()
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in fields.items() if value != getattr(default, name)}
+
+    @property
     def place(self) -> dict[str, Any]:
         """What `OutputStream.serve` is to be told."""
         return {"protocol": self.protocol or "tcp", "interface": self.interface, "port": self.port}

@@ -37,14 +37,20 @@ class SinkNode(ReadingNode[Sink]):
         self._specs = dict(specs)
 
     def _open(self) -> None:
-        self._current().open(self._specs)
-        self._open_inputs()
+        sink = self._current()
+        sink.open(self._specs)
+        self._open_inputs(sink.places())
 
     def _take(self, item: Chunk | Gap, name: str) -> None:
         if isinstance(item, Gap):
             self._current().gap(item, name)
         else:
             self._current().write(item, name)
+
+    def _epoch_begins(self, name: str, first: Chunk | Gap) -> None:
+        stream = self.inputs[name].stream
+        if stream is not None:
+            self._current().begin(name, stream.place_of(first))
 
     def _epoch_ended(self, name: str) -> None:
         self._current().finish(name)

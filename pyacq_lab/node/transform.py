@@ -73,9 +73,9 @@ class TransformNode(ReadingNode[Transform]):
         else:
             self._emit(transform.process(item, name), item)
 
-    def _epoch_begins(self, name: str, first: int) -> None:
+    def _epoch_begins(self, name: str, first: Chunk | Gap) -> None:
         if name == next(iter(self.inputs)):
-            self._begin(first)
+            self._begin(first.start)
 
     def _epoch_ended(self, name: str) -> None:
         self._emit(self._current().finish(name))

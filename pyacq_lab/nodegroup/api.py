@@ -7,9 +7,11 @@ from typing import Any
 
 import cloudpickle
 
+from pyacq_lab.model.recipe import NodeRecipe
 from pyacq_lab.model.remote import MethodInfo, NodeInfo
 from pyacq_lab.node.group import NodeGroup, role_of
 from pyacq_lab.node.node import Node
+from pyacq_lab.node.recipes import make_again
 from pyacq_lab.remote.describe import methods_of
 
 
@@ -30,6 +32,10 @@ class NodeGroupApi(NodeGroup):
         cell does.
         """
         return self.register(cloudpickle.loads(pickled))
+
+    def make_node_again(self, recipe: NodeRecipe) -> None:
+        """Make a node that another process had; see `pyacq_lab.node.recipes.make_again`."""
+        make_again(self, recipe)
 
     def describe_node(self, name: str) -> NodeInfo:
         """What a handle needs to know of a node."""

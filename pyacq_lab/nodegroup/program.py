@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.kernel.app import run_kernel
 from pyacq_lab.kernel.child import Launched
 from pyacq_lab.kernel.prints import Printed
@@ -50,6 +52,10 @@ class Bootstrap(msgspec.Struct, frozen=True):
         Secret half of the key pair that the application's processes know each other by.
     anchor_ns : int
         The host's clock; see `transport.clock.SystemClock`.
+    server_secret : str
+        Secret half of the key pair that it proves itself by; a new one where it is empty.
+    port : int
+        TCP port at which it is to listen where that is free.
     """
 
     host: str
@@ -57,6 +63,8 @@ class Bootstrap(msgspec.Struct, frozen=True):
     interface: str
     application_secret: str
     anchor_ns: int
+    server_secret: str = ""
+    port: int = 0
 
 
 class NodeGroupProgram:
@@ -66,7 +74,8 @@ class NodeGroupProgram:
         self.bootstrap = bootstrap
         self.reactor = Reactor()
         self.clock = SystemClock(bootstrap.anchor_ns)
-        self.keys = KeyPair.generate()
+        secret = bootstrap.server_secret
+        self.keys = KeyPair.from_secret(secret) if secret else KeyPair.generate()
         application = KeyPair.from_secret(bootstrap.application_secret)
 
         def allow(key: str) -> bool:
@@ -91,13 +100,14 @@ class NodeGroupProgram:
             allow=allow,
             interface=bootstrap.interface,
             clock=self.clock,
+            on_change=lambda node: self.handler.tell_changed(node),
         )
         self.api = NodeGroupApi(bootstrap.name, context)
         self.neighbours = Neighbours(self.reactor, application, self.keys.public)
         self.handler = GroupServer(self.api, self.clock, self.reactor, self.neighbours, where)
-        self.server = RpcServer(
+        serve = partial(
+            RpcServer,
             self.reactor,
-            f"tcp://{bootstrap.interface}:0",
             keys=self.keys,
             allow=allow,
             vocabulary=GroupRequest,
@@ -106,6 +116,10 @@ class NodeGroupProgram:
             works=True,
             adopt=self.handler.adopt,
         )
+        try:
+            self.server = serve(f"tcp://{bootstrap.interface}:{bootstrap.port}")
+        except ConfigurationError:  # somebody else has it by now
+            self.server = serve(f"tcp://{bootstrap.interface}:0")
         self.handler.serve(self.server)
 
     @property
@@ -127,6 +141,7 @@ class NodeGroupProgram:
 
     def close(self) -> None:
         """Close the nodes, say the last words, release everything."""
+        self.handler.unfollow()
         try:
             self.api.close()
         except Exception:

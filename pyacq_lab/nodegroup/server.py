@@ -15,7 +15,7 @@ from pyacq_lab.remote.stacks import dump_stacks
 from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer
-from pyacq_lab.wire.messages import Call, DumpStacks, GroupState, Ping, SetLogLevel, StopAll
+from pyacq_lab.wire.messages import Call, DumpStacks, Follow, GroupState, Ping, SetLogLevel, StopAll
 
 
 class GroupServer(ObjectServer):
@@ -31,6 +31,7 @@ class GroupServer(ObjectServer):
         super().__init__(reactor, where, neighbours.own_key, neighbours.meet)
         self._api = api
         self._clock = clock
+        self._followers: set[bytes] = set()
 
     def handle(self, message: Any, peer: Peer) -> Any:
         """Serve one request; whoever receives."""
@@ -41,6 +42,9 @@ class GroupServer(ObjectServer):
                 return self._clock.now_ns()
             case GroupState():
                 return self._api.statuses()
+            case Follow():
+                self._followers.add(peer.routing_id)
+                return self._api.recipes()
             case StopAll():
                 return self._api.request_stop_all()
             case DumpStacks():
@@ -49,6 +53,16 @@ class GroupServer(ObjectServer):
                 return set_log_level(logger, level)
             case _:
                 return super().handle(message, peer)
+
+    def tell_changed(self, node: Any) -> None:
+        """Let followers know what it takes by now to make a node again; any thread."""
+        for routing_id in tuple(self._followers):
+            if self._server is None or not self._server.notify(routing_id, "recipe", node.recipe()):
+                self._followers.discard(routing_id)
+
+    def unfollow(self) -> None:
+        """Tell nobody any more: what the nodes were before their process closes is what counts."""
+        self._followers.clear()
 
     def owners(self, target: str) -> list[Any]:
         """The nodegroup; a node, with its component behind it; an object."""

@@ -15,6 +15,7 @@ from pyacq_lab.remote.objects import RemoteObject, RemotePort
 from pyacq_lab.transport.keys import KeyPair
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import RpcClient
+from pyacq_lab.wire.envelope import Event
 from pyacq_lab.wire.messages import Hold, Release
 
 
@@ -47,6 +48,8 @@ class Link:
         Makes a handle of a reference; see `adopt`. Called by whoever receives: must not wait.
     make : callable
         Makes a handle of an object over there, as `RemoteObject` does; called as ``meet`` is.
+    on_event, on_back : callable, optional
+        As of `RpcClient`.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Link:
         where: str,
         meet: Callable[[Reference], Any],
         make: MakeObject = RemoteObject,
+        on_event: Callable[[Event], None] | None = None,
+        on_back: Callable[[], None] | None = None,
     ) -> None:
         self._make = make
         self.where = where
@@ -72,7 +77,9 @@ class Link:
             public_key,
             keys=keys,
             where=where,
+            on_event=on_event,
             on_callback=self._on_callback,
+            on_back=on_back,
             adopt=self._adopt,
         )
 

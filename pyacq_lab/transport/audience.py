@@ -136,7 +136,7 @@ class Audience:
 
     def _admit(self, routing_id: bytes, wish: Subscribe, ring: RingWriter) -> None:
         self._forget(routing_id, ring)
-        if wish.position < 0:
+        if wish.position < 0 and wish.epoch < 0:
             cursor = Cursor.newest(ring, wish.policy, wish.backfill)
         else:
             cursor = Cursor.resumed(ring, wish.policy, wish.epoch, wish.start, wish.position)

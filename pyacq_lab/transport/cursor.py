@@ -58,10 +58,10 @@ class Cursor:
     def resumed(cls, ring: StreamRing, policy: Policy, epoch: int, start: int, position: int) -> Cursor:
         """Go on for a reader that comes back and has everything before index ``start`` of an epoch.
 
-        ``position`` samples were written before that. What the ring has lost since counts as offered: the
-        reader will be told.
+        ``position`` samples were written before that; -1: the reader does not know. What the ring has lost
+        since counts as offered: the reader will be told.
         """
-        position = min(position, ring.position)
+        position = ring.position_at(epoch, start) if position < 0 else min(position, ring.position)
         return cls(policy, position, position, ring.reaching(epoch, start), epoch, start)
 
     def tip(self, position: int, running: bool, token: int = 0) -> Tip:

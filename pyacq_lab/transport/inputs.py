@@ -17,6 +17,7 @@ from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamAddress, StreamSpec, check_has_physical
 from pyacq_lab.transport import streamcontext
 from pyacq_lab.transport.doorbell import Doorbell
@@ -44,6 +45,10 @@ class InputStream:
         oldest are dropped; all but the newest are dropped.
     backfill : float
         Seconds of the past to begin with, as far as the producer's ring reaches.
+    since : StreamPlace, optional
+        Where to go on for an earlier reader, of another process: its `place`, or that of the first sample
+        which it lacked. What the ring no longer holds comes as one gap. Where there is another producer by
+        now (`place` has another nonce), it begins with all that this one has.
     transfermode : {'auto', 'sharedmem', 'plaindata'}
         Whether it reads the producer's ring in place: if it can; it must; it must not.
     context : StreamContext, optional
@@ -58,6 +63,7 @@ class InputStream:
         *,
         policy: Policy = "lossless",
         backfill: float = 0.0,
+        since: StreamPlace | None = None,
         transfermode: TransferMode = "auto",
         context: StreamContext | None = None,
         bell: Doorbell | None = None,
@@ -68,9 +74,12 @@ class InputStream:
             raise ConfigurationError(
                 f"backfill={backfill!r}: wanted seconds, 0 or more; inf for all there is"
             )
+        if not isinstance(since, StreamPlace | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"since={since!r}: wanted the place of an earlier reader, or None")
         self.name = checked_name(name)
         self._policy: Policy = policy
         self._backfill = backfill
+        self._since = since
         self._transfermode: TransferMode = transfermode
         self._context = context
         self._lent: StreamContext | None = None  # this process's own, which is given back
@@ -164,6 +173,7 @@ class InputStream:
                 backfill=self._backfill,
                 transfermode=self._transfermode,
                 wanted=wanted,
+                since=self._since,
             )
             # Of one that nobody has any more, nothing is to hold its producer back.
             self._forgotten = weakref.finalize(
@@ -465,6 +475,19 @@ class InputStream:
         return subscription.bounds() if self._history is None else self._history.ring.bounds()
 
     # --- accounts
+
+    @property
+    def place(self) -> StreamPlace:
+        """Where that which `recv` gives next lies, as its producer counts: for ``since`` in another process.
+
+        Raises LifecycleError before the producer has described its stream.
+        """
+        self.spec  # noqa: B018  raises
+        return self._connected().place()
+
+    def place_of(self, item: Chunk | Gap) -> StreamPlace:
+        """Where a chunk or gap that was taken begins, as its producer counts."""
+        return self._connected().place_of(item.epoch, item.start)
 
     def offered(self, timeout: float = 1.0) -> int | None:
         """Ask the producer how many samples it has offered to this reader; None where it does not answer.

@@ -250,6 +250,22 @@ class StreamRing:
         """Samples written before an entry that is in the log."""
         return self._lines[(serial & self._mask) * ENTRY_WORDS + 1]
 
+    def position_at(self, epoch: int, index: int) -> int:
+        """Samples written before an index of an epoch.
+
+        Of what the ring has forgotten between that and what it holds, it is not known what was an overrun:
+        all of it counts as written.
+        """
+        entry = self.entry(self.reaching(epoch, index))
+        if entry is not None and entry.epoch == epoch:
+            gone = max(0, entry.start - entry.lost - index)
+            return max(0, entry.position - gone + max(0, index - entry.start))
+        for later in range(max(0, epoch), self.epoch + 1):
+            if (span := self.span(later)) is not None:
+                first, stop, position = span
+                return max(0, position - max(0, stop - (index if later == epoch else first)))
+        return self.position
+
     def _start_of(self, serial: int) -> tuple[int, int]:
         at = (serial & self._mask) * ENTRY_WORDS
         return self._lines[at + 2], self._lines[at + 3]

@@ -16,6 +16,7 @@ from zmq.utils.monitor import parse_monitor_message
 from pyacq_lab.errors import EndOfStream, HostUnreachable, ProtocolError, SamplesGone, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.doorbell import Doorbell
 from pyacq_lab.transport.keys import KeyPair
@@ -63,7 +64,7 @@ class Subscription:
         What the thread that waits is woken by.
     reader : str
         The reader's name, for messages.
-    policy, backfill, transfermode
+    policy, backfill, transfermode, since
         As of `InputStream`.
     wanted : mapping
         Fields of the stream's spec that it must have.
@@ -85,9 +86,10 @@ class Subscription:
         backfill: float,
         transfermode: TransferMode,
         wanted: Mapping[str, Any],
+        since: StreamPlace | None = None,
     ) -> None:
         self.address = address
-        self.inbox = Inbox(policy, backfill)
+        self.inbox = Inbox(policy, backfill, since)
         self.closed = False
         self._ended = False  # by the producer, for good
         self.linked = False
@@ -318,6 +320,16 @@ class Subscription:
         if self.offered(timeout) is None:
             raise HostUnreachable(f"output {self.address.name} did not answer within {timeout:g} s")
         return self.inbox.tip.first, self.inbox.tip.stop
+
+    def place(self) -> StreamPlace:
+        """Where that which is taken next lies, as its producer counts."""
+        with self._lock:
+            return self.inbox.place
+
+    def place_of(self, epoch: int, start: int) -> StreamPlace:
+        """Where a sample that has come lies, as its producer counts."""
+        with self._lock:
+            return self.inbox.place_of(epoch, start)
 
     def ledger(self) -> HopLedger:
         """Accounts so far."""

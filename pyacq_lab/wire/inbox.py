@@ -9,6 +9,7 @@ from typing import Any
 from pyacq_lab.errors import ProtocolError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.wire.compression import unpack
 from pyacq_lab.wire.streaming import (
@@ -35,16 +36,20 @@ class Inbox:
         What happens when the reader is slow.
     backfill : float
         Seconds of the past to begin with.
+    since : StreamPlace, optional
+        Where to begin instead: what an earlier reader, of another process, lacked.
     """
 
-    def __init__(self, policy: Policy, backfill: float = 0.0) -> None:
+    def __init__(self, policy: Policy, backfill: float = 0.0, since: StreamPlace | None = None) -> None:
         self.policy: Policy = policy
         self.spec: StreamSpec | None = None
         self.tip = Tip(0, False)
         self.changed = ""
         self._backfill = backfill
+        self._since = since
         self._nonce = 0
         self._shift = 0  # what the epochs of earlier producers at this address add to those of this one
+        self._nonces: dict[int, int] = {}  # of the producers here so far, by what they add to epochs
         self._position = -1  # of the producer, at which the present subscription began; -1 before any
         self._queue: deque[tuple[Chunk | Gap, int]] = deque()  # with the samples that count
         self._queued = 0
@@ -71,9 +76,18 @@ class Inbox:
         self._base = accounted
         self.tip = Tip(0, self.tip.running, self.tip.token)
         if self._position < 0:
-            return Subscribe(self.policy, backfill=self._backfill)
+            return self._first_subscription()
         self._returns = not shared
         return Subscribe(self.policy, self._epoch - self._shift, self._next, position=self._position)
+
+    def _first_subscription(self) -> Subscribe:
+        since = self._since
+        if since is None:
+            return Subscribe(self.policy, backfill=self._backfill)
+        if since.nonce == self._nonce and since.epoch >= 0:
+            return Subscribe(self.policy, since.epoch, since.start)
+        # The earlier reader had nothing of this producer: all that there is of it is wanted.
+        return Subscribe(self.policy, start=0, position=0)
 
     def admitted(self, place: Admitted) -> None:
         """Take note of where the present subscription begins."""
@@ -95,7 +109,7 @@ class Inbox:
             case Opened(spec):
                 if self._position >= 0 and message.nonce != self._nonce:
                     self._begin_anew()
-                self._nonce = message.nonce
+                self._nonce = self._nonces[self._shift] = message.nonce
                 if self.spec is not None and (found := self.spec.differences(spec)):
                     self.changed = found
                 self.spec = spec
@@ -233,6 +247,21 @@ class Inbox:
     def next_index(self) -> tuple[int, int]:
         """Epoch, and absolute index in it, of what comes next."""
         return max(0, self._epoch), max(0, self._next)
+
+    @property
+    def place(self) -> StreamPlace:
+        """Where that which comes next lies, as its producer counts."""
+        if self._queue:
+            item = self._queue[0][0]
+            return self.place_of(item.epoch, item.start)
+        if self._epoch < self._shift:  # nothing of the present producer yet
+            return StreamPlace(self._nonce, -1, 0)
+        return self.place_of(self._epoch, self._next)
+
+    def place_of(self, epoch: int, start: int) -> StreamPlace:
+        """Where a sample that has come lies, as its producer counts."""
+        shift = max((shift for shift in self._nonces if shift <= epoch), default=self._shift)
+        return StreamPlace(self._nonces.get(shift, self._nonce), epoch - shift, start)
 
     def producers_epoch(self, epoch: int) -> int:
         """What the present producer calls an epoch; negative where that was another producer's."""

@@ -72,7 +72,10 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Spawn(Message, frozen=True, tag="spawn"):
-    """Start a nodegroup; answered with `Spawned`. Asking again with the same name and token is harmless."""
+    """Start a nodegroup; answered with `Spawned`. Asking again with the same name and token is harmless.
+
+    ``server_secret`` and ``port`` are what it proves itself by, and where it is to listen if it can.
+    """
 
     name: str
     token: str
@@ -80,6 +83,8 @@ class Spawn(Message, frozen=True, tag="spawn"):
     python: str | None = None
     cwd: str | None = None
     env: dict[str, str] = {}
+    server_secret: str = ""
+    port: int = 0
 
 
 class StopGroup(Message, frozen=True, tag="stop_group"):
@@ -205,6 +210,13 @@ class GroupState(Message, frozen=True, tag="group_state"):
     """Ask for the `NodeStatus` of every node."""
 
 
+class Follow(Message, frozen=True, tag="follow"):
+    """Hear what it takes to make each node again, at every change: by events of topic ``recipe``.
+
+    Answered with the `NodeRecipe` of every node as it is now.
+    """
+
+
 class StopAll(Message, frozen=True, tag="stop_all"):
     """Stop every node now; answered when all were told."""
 
@@ -270,7 +282,7 @@ class AnswerFailure(Message, frozen=True, tag="answer_failure"):
 ObjectRequest = Call | Get | Describe | Hold | Release | Answer | AnswerFailure
 """What every program serves whose objects others hold handles of."""
 
-GroupRequest = Ping | DumpStacks | SetLogLevel | GroupState | StopAll | ObjectRequest
+GroupRequest = Ping | DumpStacks | SetLogLevel | GroupState | Follow | StopAll | ObjectRequest
 
 
 # --- what a client serves to its nodegroup, over the connection that it has made

@@ -36,9 +36,10 @@ class Subscribe(StreamMessage, frozen=True, tag="subscribe"):
 
     A reader that comes back names by ``epoch`` and ``start`` the first sample that it lacks, and by
     ``position`` how many were written before that: what the ring no longer holds of the rest it will be
-    told. Without a position it begins with what is acquired from now on, after ``backfill`` seconds of the
-    past. ``bell`` is the address of the doorbell of a reader that has mapped the ring (empty: send the
-    samples), ``slot`` the number of the words in it that it still has.
+    told. One that goes on for a reader of another process knows no position, only the sample. Without either
+    it begins with what is acquired from now on, after ``backfill`` seconds of the past. ``bell`` is the
+    address of the doorbell of a reader that has mapped the ring (empty: send the samples), ``slot`` the
+    number of the words in it that it still has.
     """
 
     policy: Policy = "lossless"

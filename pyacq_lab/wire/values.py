@@ -25,7 +25,7 @@ from msgspec.msgpack import Ext
 from numpy.lib import format as npformat
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model import clock, graph, ledger, logs, remote, status, stream
+from pyacq_lab.model import clock, graph, ledger, logs, recipe, remote, status, stream
 
 Buffer = bytes | bytearray | memoryview
 
@@ -74,6 +74,9 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         clock.ClockOffset,
         logs.LogRecord,
         graph.Edge,
+        recipe.InputRecipe,
+        recipe.OutputRecipe,
+        recipe.NodeRecipe,
         remote.Welcome,
         remote.Spawned,
         remote.MethodInfo,

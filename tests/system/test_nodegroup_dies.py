@@ -91,7 +91,7 @@ def test_a_nodegroup_starts_again_as_it_was(manager, until, tmp_path) -> None:
     before = group.pid
     os.kill(before, signal.SIGKILL)
     until(lambda: not group.alive, 2)
-    group.restart()
+    group.restart(nodes=False)
     assert group.alive
     assert group.pid != before
     assert group.post_mortem is None

@@ -13,6 +13,7 @@ from pydantic import Field
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap, Reading, concatenate
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
@@ -265,3 +266,53 @@ def test_a_recording_says_what_its_connections_have_lost(make, until, tmp_path) 
     assert ledger.transfermode == "sharedmem"
     assert str(recorder.status().inputs[0]) == "5000 samples, 0 samples/s by shared memory"
     assert str(source.status().outputs[0]) == "5000 samples, 0 readers, transfermode auto"
+
+
+class Resumer(Keeper):
+    """Notes where epochs begin, and goes on where it is told."""
+
+    began: list[tuple[str, StreamPlace]]
+    goes_on: Mapping[str, StreamPlace] = {}
+
+    @classmethod
+    def kept(cls) -> list[Chunk | Gap]:
+        return [item for _, item in cls.items]
+
+    def open(self, inputs: Mapping[str, StreamSpec]) -> None:
+        super().open(inputs)
+        type(self).began = []
+
+    def places(self) -> Mapping[str, StreamPlace]:
+        return self.goes_on
+
+    def begin(self, name: str, place: StreamPlace) -> None:
+        assert not [item for item in self.kept() if item.epoch == place.epoch]
+        self.began.append((name, place))
+
+
+def test_a_sink_goes_on_where_another_one_was(make_nodes, until, monkeypatch) -> None:
+    make = make_nodes(Counter, Resumer)
+    source, first, second = make("Counter", "source"), make("Resumer", "first"), make("Resumer", "second")
+    source.configure(count=300)
+    first.configure()
+    second.configure()
+    for node in (first, second):
+        node.connect("raw", source.output_address("out"))
+    for node in (source, first, second):
+        node.initialize()
+    first.start()
+    source.start()
+    until(lambda: source.state is State.READY)
+    first.stop()
+    ((name, place),) = Resumer.began
+    assert (name, place.epoch, place.start) == ("raw", 0, 0)
+    since = StreamPlace(place.nonce, 0, 120)
+    monkeypatch.setattr(Resumer, "goes_on", {"raw": since, "never connected": since})
+    second.start()
+    until(lambda: Resumer.kept() and Resumer.kept()[-1].stop == 300)
+    source.start()
+    until(lambda: Resumer.kept()[-1].epoch == 1)
+    second.stop()
+    assert [place for _, place in Resumer.began] == [since, StreamPlace(place.nonce, 1, 0)]
+    kept_before = [item for item in Resumer.kept() if item.epoch == 0]
+    np.testing.assert_array_equal(concatenate(kept_before), np.arange(120, 300))

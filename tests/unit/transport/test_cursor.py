@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.transport.cursor import Cursor
 from pyacq_lab.transport.ringwriter import RingWriter
@@ -26,9 +27,21 @@ def make(policy: Policy = "lossless", ring: int = RING) -> tuple[RingWriter, Cur
     wish = inbox.subscription()
     ring.begin_epoch()
     cursor = Cursor.newest(ring, policy, wish.backfill)
-    inbox.accept(Opened(spec))
+    inbox.accept(Opened(spec, nonce=ring.nonce))
     inbox.admitted(Admitted(-1, cursor.position, cursor.serial, cursor.epoch, cursor.next))
     return ring, cursor, inbox
+
+
+def go_on(ring: RingWriter, since: StreamPlace | None) -> tuple[Cursor, Inbox]:
+    """Begin as a reader of another process, as `Audience` admits it."""
+    inbox = Inbox("lossless", since=since)
+    inbox.accept(Opened(ring.spec, nonce=ring.nonce))
+    wish = inbox.subscription()
+    assert wish.epoch >= 0 or wish.position == 0
+    cursor = Cursor.resumed(ring, "lossless", wish.epoch, wish.start, wish.position)
+    inbox.admitted(Admitted(-1, cursor.position, cursor.serial, cursor.epoch, cursor.next))
+    inbox.accept(cursor.tip(ring.position, True))
+    return cursor, inbox
 
 
 def come_back(ring: RingWriter, inbox: Inbox) -> Cursor:
@@ -271,3 +284,142 @@ def test_another_producer_in_the_same_place_begins_a_later_epoch() -> None:
     ledger = inbox.ledger()
     assert (ledger.sent, ledger.received, ledger.dropped, ledger.pending) == (50, 40, 10, 0)
     assert inbox.producers_epoch(2) == 1
+
+
+def write(ring: RingWriter, count: int, lost: int = 0) -> None:
+    start = ring.stop + lost
+    ring.write(np.arange(start, start + count), lost=lost)
+
+
+def spans(items: list[Chunk | Gap]) -> list[tuple[str, int, int, int]]:
+    """What came, neighbours of a kind as one."""
+    found: list[tuple[str, int, int, int]] = []
+    for item in items:
+        if isinstance(item, Chunk):
+            np.testing.assert_array_equal(item.data, np.arange(item.start, item.stop))
+        kind = item.reason if isinstance(item, Gap) else "samples"
+        if found and (found[-1][0], found[-1][1], found[-1][3]) == (kind, item.epoch, item.start):
+            found[-1] = kind, item.epoch, found[-1][2], item.stop
+        else:
+            found.append((kind, item.epoch, item.start, item.stop))
+    return found
+
+
+@pytest.mark.parametrize("start", [0, 5, 10, 17, 30])
+def test_a_reader_of_another_process_goes_on_at_any_sample(start) -> None:
+    ring, _, _ = make()
+    for _ in range(3):
+        write(ring, 10)
+    cursor, inbox = go_on(ring, StreamPlace(ring.nonce, 0, start))
+    pump(ring, cursor, inbox)
+    write(ring, 10)
+    pump(ring, cursor, inbox)
+    assert spans(take_all(inbox)) == [("samples", 0, start, 40)]
+    ledger = inbox.ledger()
+    assert (ledger.sent, ledger.received, ledger.dropped) == (40 - start, 40 - start, 0)
+
+
+def test_what_the_ring_has_lost_is_one_gap_for_a_reader_of_another_process() -> None:
+    ring, _, _ = make()
+    for _ in range(20):
+        write(ring, 10)
+    cursor, inbox = go_on(ring, StreamPlace(ring.nonce, 0, 33))
+    pump(ring, cursor, inbox)
+    oldest = ring.bounds()[0]
+    assert spans(take_all(inbox)) == [("dropped", 0, 33, oldest), ("samples", 0, oldest, 200)]
+    ledger = inbox.ledger()
+    assert (ledger.sent, ledger.received, ledger.dropped) == (167, 200 - oldest, oldest - 33)
+
+
+def test_a_reader_of_another_process_hears_of_the_rest_of_its_epoch_and_of_later_ones() -> None:
+    ring, _, _ = make(ring=30)
+    write(ring, 20)
+    for first, count in ((0, 25), (7, 25)):
+        ring.begin_epoch(first)
+        write(ring, count)
+    cursor, inbox = go_on(ring, StreamPlace(ring.nonce, 0, 12))
+    pump(ring, cursor, inbox)
+    assert spans(take_all(inbox)) == [("dropped", 0, 12, 20), ("dropped", 1, 0, 25), ("samples", 2, 7, 32)]
+    ledger = inbox.ledger()
+    assert (ledger.sent, ledger.received, ledger.dropped) == (8 + 25 + 25, 25, 33)
+
+
+def test_an_overrun_is_told_as_such_to_a_reader_of_another_process() -> None:
+    ring, _, _ = make()
+    write(ring, 10)
+    write(ring, 10, lost=5)
+    for start, wanted in ((10, [("overrun", 0, 10, 15)]), (12, [("overrun", 0, 12, 15)]), (15, [])):
+        cursor, inbox = go_on(ring, StreamPlace(ring.nonce, 0, start))
+        pump(ring, cursor, inbox)
+        assert spans(take_all(inbox)) == [*wanted, ("samples", 0, 15, 25)]
+        assert inbox.ledger().sent == inbox.ledger().received == 10
+
+
+@pytest.mark.parametrize("nonce", ["another", "before its first epoch"])
+def test_all_that_another_producer_has_is_given(nonce) -> None:
+    ring, _, _ = make()
+    for _ in range(7):
+        write(ring, 10)
+    since = StreamPlace(ring.nonce + 1, 3, 12345) if nonce == "another" else StreamPlace(ring.nonce, -1, 0)
+    cursor, inbox = go_on(ring, since)
+    pump(ring, cursor, inbox)
+    oldest = ring.bounds()[0]
+    assert spans(take_all(inbox)) == [("dropped", 0, 0, oldest), ("samples", 0, oldest, 70)]
+    assert inbox.place == StreamPlace(ring.nonce, 0, 70)
+
+
+def test_a_place_is_that_of_what_is_taken_next_as_its_producer_counts() -> None:
+    ring, cursor, inbox = make()
+    write(ring, 10)
+    write(ring, 10)
+    pump(ring, cursor, inbox)
+    assert inbox.place == StreamPlace(ring.nonce, 0, 0)
+    assert len(inbox.hand()) == 10
+    assert inbox.place == StreamPlace(ring.nonce, 0, 10)
+    other = RingWriter(ring.spec)  # it is restarted, with ten samples still to be taken
+    inbox.accept(Opened(other.spec, nonce=other.nonce))
+    cursor = come_back(other, inbox)
+    assert inbox.place == StreamPlace(ring.nonce, 0, 10)
+    assert len(inbox.hand()) == 10
+    assert inbox.place == StreamPlace(other.nonce, -1, 0)
+    other.begin_epoch()
+    write(other, 10)
+    pump(other, cursor, inbox)
+    assert inbox.place == StreamPlace(other.nonce, 0, 0)
+    chunk = inbox.hand()
+    assert (chunk.epoch, inbox.place) == (1, StreamPlace(other.nonce, 0, 10))
+    assert inbox.place_of(0, 20) == StreamPlace(ring.nonce, 0, 20)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["write", "lose", "begin"]), st.integers(1, 25)), max_size=30),
+    st.integers(0, 29),
+)
+@settings(max_examples=60, deadline=None)
+def test_two_readers_one_after_the_other_see_all_that_one_does(steps, killed_after) -> None:
+    """The second begins at the place of the first: together they are given, or told lost, all there was."""
+    ring, cursor, inbox = make()
+    taken: list[Chunk | Gap] = []
+    written: set[tuple[int, int]] = set()
+    for number, (step, count) in enumerate(steps):
+        if step == "begin":
+            ring.begin_epoch(count)
+        else:
+            write(ring, count, lost=count if step == "lose" else 0)
+            written |= {(ring.epoch, index) for index in range(ring.stop - count, ring.stop)}
+        if number <= killed_after:
+            pump(ring, cursor, inbox)
+            taken += take_all(inbox)
+    since = inbox.place
+    cursor, inbox = go_on(ring, since)
+    pump(ring, cursor, inbox, window=10**9)
+    taken += take_all(inbox)
+    before: tuple[int, int] | None = None
+    for item in taken:
+        if before is not None and item.epoch == before[0]:
+            assert item.start == before[1], "a hole that was not told, or an overlap"
+        before = item.epoch, item.stop
+    ledger = inbox.ledger()
+    assert ledger.pending == 0
+    told = {(item.epoch, index) for item in taken for index in range(item.start, item.stop)}
+    assert written <= told
