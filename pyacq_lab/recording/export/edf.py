@@ -58,7 +58,7 @@ def _write(plan: Plan, path: Path, nbytes: int) -> None:
     times = [part.first_time for part in signals]
     times += [part.time_of(event) for part in plan.parts if part.is_events for event in events[part.title]]
     start = (plan.manifest.started_ns + round(min(times) * 1e9)) * TICKS // 10**9
-    begin = start / TICKS - plan.manifest.started_ns / 1e9
+    begin = (start * (10**9 // TICKS) - plan.manifest.started_ns) / 1e9
     rates = [exact_rate(part.signal.sample_rate, part.title) for part in signals]
     duration = record_duration(
         [(rate, part.signal.spec.n_channels) for rate, part in zip(rates, signals, strict=True)], nbytes

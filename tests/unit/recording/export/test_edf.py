@@ -155,8 +155,11 @@ def test_a_scale_of_too_many_digits_is_told(record, tmp_path, now):
         run.export(tmp_path / "x.edf")
 
 
-def test_an_event_on_every_tick_and_long_texts(record, ints, now, tmp_path):
+def test_an_event_on_every_tick_and_long_texts(record, clock, tmp_path):
     """More annotations than records, longer than EDFlib writes them, to 100 ns."""
+    clock.advance(0.0314159)
+    now = clock.now_ns() + 271_828_100
+    ints = INTS_SPEC, [Chunk(100, RAW, time_ns=now)]
     marks = [Event(now + 123_456_700 + i * 1000, label=f"{i} " + "µ" * 29) for i in range(200)]
     run = record({"i": ints, "m": (event_spec(10.0), [Chunk(0, event_array(marks), time_ns=now)])})
     _, _, notes = read_strictly(run.export(tmp_path / "x.edf"))
