@@ -77,10 +77,10 @@ class RecorderSettings(Settings):
         "tens of them each) for each stream a few times a second",
     )
     video: Literal["h264", "lossless", "raw"] = setting(
-        "h264",
-        description="how pictures (video of uint8, grey or RGB) are stored: 'h264', small and nearly equal; "
-        "'lossless', the same with equal pictures and several times as large; 'raw', as arrays, for which "
-        "nothing needs to be installed. Other video is always raw",
+        "lossless",
+        description="how pictures (video of uint8, grey or RGB) are stored: 'lossless', encoded and equal to "
+        "what came; 'h264', several times smaller and only nearly equal; 'raw', as arrays, for which nothing "
+        "needs to be installed. Other video is always raw",
     )
     video_quality: int = setting(
         DEFAULT_QUALITY,

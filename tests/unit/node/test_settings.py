@@ -15,7 +15,7 @@ WITHOUT_UNIT = {
     "a number of things": "burst loops n_channels n_cycles n_taps order",
     "number or name of one": "bits channels codes counter exclude ip_port outputs pairs port seed segment",
     "the index of a sample": "clock_step_at drop duplicate end_at fail_at hang_at",
-    "a ratio": "duty gain overlap quality scale sos speed taps tolerance",
+    "a ratio": "duty gain overlap quality scale sos speed taps tolerance video_quality",
     "in the units of the stream": "amplitude fill_value hysteresis nan noise offset threshold",
 }
 """Settings with numbers that have no unit of their own, and why."""
