@@ -78,3 +78,19 @@ def test_a_small_form_of_the_node_benchmark_runs(jupyter_home) -> None:
     assert min(result["real-time factor"].values()) > 0
     assert result["chain"] > 0
     assert all(name in page for name, _, _ in rows)
+
+
+SMALL_RECORDING = """
+import json
+from tests.benchmarks import recording
+recording.CHUNK_SIZES = (2**16,)
+result = recording.measure(rounds=1, seconds=0.1, live=1, long=1.2, count=2)
+print(json.dumps([result, recording.ratios(result), recording.page(result)]))
+"""
+
+
+def test_a_small_form_of_the_recording_benchmark_runs() -> None:
+    result, rows, page = run(SMALL_RECORDING)
+    assert set(result["written"]) == {"64", "384"}
+    assert all(row["MB/s"] > 0 for written in result["written"].values() for row in written.values())
+    assert all(name in page for name, _, _ in rows)
