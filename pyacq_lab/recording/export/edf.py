@@ -34,6 +34,7 @@ from pyacq_lab.recording.export.plan import (
     Plan,
     tell,
     text_of,
+    text_of_note,
     timed_events,
     warn_lost_fields,
     warn_untimed,
@@ -76,6 +77,7 @@ def _write(plan: Plan, path: Path, nbytes: int) -> None:
             notes.append(Annotation(round((part.time_of(event) - begin) * TICKS), lasts, text))
         if part.is_events:
             plan.wrote(len(part.signal))
+    notes += _notes_within(plan, begin, n_records * duration)
     named = zip(tracks, _labels(signals), strict=True)
     channels = [channel for track, labels in named for channel in track.channels(labels)]
     file = EdfFile(start, duration, n_records, channels, notes, nbytes, plan.run.path.name)
@@ -101,6 +103,16 @@ def _checked(plan: Plan) -> list[Part]:
     if not signals:
         raise ConfigurationError("an EDF file of events only is none that its readers take: export to CSV")
     return signals
+
+
+def _notes_within(plan: Plan, begin: float, duration: Fraction) -> Iterator[Annotation]:
+    """Notes on the run that are about the time of the file."""
+    found = [note for note in plan.notes if 0 <= note.time - begin <= duration]
+    if n_lost := len(plan.notes) - len(found):
+        tell(f"{n_lost} notes are left out: they are about times that the file does not have")
+    for note in found:
+        onset, lasts = round((note.time - begin) * TICKS), round(note.duration * TICKS)
+        yield Annotation(onset, lasts, text_of_note(note))
 
 
 def _labels(signals: list[Part]) -> list[list[str]]:

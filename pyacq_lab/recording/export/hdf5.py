@@ -4,6 +4,7 @@ The tree is that of the run folder::
 
     /                       attributes: format, version, started, started_ns, host
     /run.json               the run's own description, as text
+    /annotations            notes on the run: time, duration (s since its start), text, fields (JSON), time_ns
     /streams/ecg/0/samples  raw samples of the first segment, time first; attributes say rate, units, times
     /streams/ecg/0/channel_names, scale, offset    one for each channel, or one number for all
     /streams/ecg/0/gaps     rows without data: start, stop (absolute indices), reason
@@ -24,7 +25,7 @@ import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.optional import import_optional
-from pyacq_lab.recording.export.plan import Part, Plan
+from pyacq_lab.recording.export.plan import NOTES, Part, Plan
 from pyacq_lab.recording.manifest import stream_folder
 
 FORMAT = "pyacq_lab run in HDF5"
@@ -40,10 +41,21 @@ def write(plan: Plan, path: Path) -> None:
         file.attrs["started_ns"] = plan.manifest.started_ns
         file.attrs["host"] = plan.manifest.host
         file["run.json"] = msgspec.json.format(msgspec.json.encode(plan.manifest)).decode()
+        _write_notes(h5py, file, plan)
         for part in plan.parts:
             _write_part(
                 h5py, file.create_group(f"{stream_folder(part.signal.name)}/{part.number}"), part, plan
             )
+
+
+def _write_notes(h5py: Any, file: Any, plan: Plan) -> None:
+    text = h5py.string_dtype()
+    fields = [("time", "<f8"), ("duration", "<f8"), ("text", text), ("fields", text), ("time_ns", "<i8")]
+    rows = [
+        (note.time, note.duration, note.text, msgspec.json.encode(note.fields).decode(), note.time_ns)
+        for note in plan.notes
+    ]
+    file[NOTES] = np.array(rows, np.dtype(fields))
 
 
 def _write_part(h5py: Any, group: Any, part: Part, plan: Plan) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.optional import import_optional
-from pyacq_lab.recording.export.plan import Part, plan_of, tell, timed_events
+from pyacq_lab.recording.annotations import Annotations
+from pyacq_lab.recording.export.plan import NOTES, Part, plan_of, tell, text_of_note, timed_events
 from pyacq_lab.recording.run import Run
 
 _SPELT = {"µ": "u", "μ": "u", "°C": "degC", "%": "percent", "Ω": "ohm"}
@@ -21,7 +22,8 @@ def to_neo(run: Run, streams: str | Sequence[str] | None = None, *, segment: int
 
     Each start of the recorder is a segment, on the time axis of the run. A signal has one `neo.AnalogSignal`
     for each piece between its gaps, in units, and the gaps themselves as a `neo.Epoch`; a stream of events is
-    a `neo.Event`, or a `neo.Epoch` where an event lasts. All samples are read into memory.
+    a `neo.Event`, or a `neo.Epoch` where an event lasts. Notes on the run are an epoch of the first segment.
+    All samples are read into memory.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def to_neo(run: Run, streams: str | Sequence[str] | None = None, *, segment: int
                 f"{part.signal!r} is neither a signal nor events, which Neo has no place for: "
                 "leave it out with streams=[...]"
             )
+    if plan.notes:
+        segments[min(segments)].epochs.append(_notes(neo, plan.notes))
     block.segments.extend([segments[number] for number in sorted(segments)])
     return block
 
@@ -123,6 +127,15 @@ def _events(neo: Any, part: Part) -> Any:
     if not any(event.duration for event in events):
         return neo.Event(**fields)
     return neo.Epoch(**fields, durations=_seconds([event.duration / rate for event in events]))
+
+
+def _notes(neo: Any, notes: Annotations) -> Any:
+    return neo.Epoch(
+        times=_seconds([note.time for note in notes]),
+        durations=_seconds([note.duration for note in notes]),
+        labels=np.array([text_of_note(note) for note in notes], "U"),
+        name=NOTES,
+    )
 
 
 def _seconds(values: float | list[float]) -> Any:

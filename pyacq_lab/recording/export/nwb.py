@@ -18,7 +18,7 @@ import numpy as np
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.recording.export.hdf5 import chunk_rows
-from pyacq_lab.recording.export.plan import Part, Plan, timed_events
+from pyacq_lab.recording.export.plan import NOTES, Part, Plan, timed_events
 
 _NAMES = str.maketrans({"/": "|", ":": "|"})
 """Names of NWB objects are places in an HDF5 file."""
@@ -51,6 +51,8 @@ def write(plan: Plan, path: Path) -> None:
                 stop_time=first + (gap.stop - start) / rate,
                 tags=[name, gap.reason or "gap"],
             )
+    if plan.notes:
+        file.add_events_table(_notes(plan, _free(NOTES, names)))
     with pynwb.NWBHDF5IO(path, "w") as io:
         io.write(file)
         for part, name in zip(plan.parts, names, strict=True):
@@ -81,13 +83,16 @@ def _file(pynwb: Any, plan: Plan) -> Any:
 def _names(parts: tuple[Part, ...]) -> list[str]:
     names: list[str] = []
     for part in parts:
-        name = base = part.title.translate(_NAMES).strip() or "stream"
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{base} ({number})"
-        names.append(name)
+        names.append(_free(part.title.translate(_NAMES).strip() or "stream", names))
     return names
+
+
+def _free(base: str, taken: list[str]) -> str:
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base} ({number})"
+    return name
 
 
 def _series(pynwb: Any, part: Part, name: str) -> Any:
@@ -198,6 +203,27 @@ def _events(pynwb: Any, part: Part, name: str) -> Any:
         description=f"events {part.signal.name!r} in samples at {spec.sample_rate!r} Hz, at times as stamped",
         columns=columns,
     )
+
+
+def _notes(plan: Plan, name: str) -> Any:
+    event_types = import_optional("pynwb.event", "export of events to NWB", "pynwb>=4", "nwb")
+    common = import_optional("hdmf.common", "export to NWB", "hdmf", "nwb")
+    notes = plan.notes
+    columns = [
+        event_types.TimestampVectorData(
+            name="timestamp", description="s since the run's start", data=[note.time for note in notes]
+        ),
+        event_types.DurationVectorData(
+            name="duration", description="s", data=[note.duration for note in notes]
+        ),
+        common.VectorData(name="annotation", description="what it says", data=[note.text for note in notes]),
+        common.VectorData(
+            name="more",
+            description="what else was given, in JSON",
+            data=[msgspec.json.encode(note.fields).decode() for note in notes],
+        ),
+    ]
+    return event_types.EventsTable(name=name, description="notes on the run", columns=columns)
 
 
 def events_rate(description: str) -> float | None:

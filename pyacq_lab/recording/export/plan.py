@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.events import Event, event_dtype, events_in
+from pyacq_lab.recording.annotations import Annotation, Annotations
 from pyacq_lab.recording.manifest import Manifest
 from pyacq_lab.recording.run import Run
 from pyacq_lab.recording.signal import Signal
@@ -110,6 +111,8 @@ class Plan:
         What ``run.json`` said when the export began.
     parts : tuple of Part
         What is to be written; each has samples.
+    notes : Annotations
+        Notes on the run, whatever parts are written.
     progress : callable or None
         Told of each block.
     metadata : mapping
@@ -119,6 +122,7 @@ class Plan:
     run: Run
     manifest: Manifest
     parts: tuple[Part, ...]
+    notes: Annotations
     progress: Progress | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _done: int = field(default=0, init=False)
@@ -154,7 +158,7 @@ def plan_of(
             f"{run.path.name}: there is nothing to export, no sample was recorded of "
             f"{', '.join(names) or 'any stream'}" + ("" if segment is None else f" in segment {segment}")
         )
-    return Plan(run, manifest, tuple(parts), progress)
+    return Plan(run, manifest, tuple(parts), run.annotations, progress)
 
 
 def only_part(plan: Plan, format: str) -> Part:
@@ -189,6 +193,15 @@ def timed_events(part: Part) -> list[Event]:
 def text_of(event: Event) -> str:
     """Text of an event, for a format that has nothing else of it: its label, or its code."""
     return event.label or str(event.code)
+
+
+NOTES = "annotations"
+"""Name of notes where a format has them beside streams."""
+
+
+def text_of_note(note: Annotation) -> str:
+    """Text of a note with its fields, for a format that has texts only."""
+    return note.text + "".join(f", {name}={value!r}" for name, value in note.fields.items())
 
 
 def warn_lost_fields(part: Part, format: str, kept: str = "time, duration and text") -> None:

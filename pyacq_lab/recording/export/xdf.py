@@ -9,8 +9,7 @@ written in units as ``double64``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
@@ -19,9 +18,11 @@ import numpy as np
 
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.recording.export.plan import (
+    NOTES,
     Part,
     Plan,
     text_of,
+    text_of_note,
     timed_events,
     warn_lost_fields,
     warn_untimed,
@@ -62,6 +63,11 @@ def write(plan: Plan, path: Path) -> None:
             if not part.is_events:
                 warn_untimed(part)
             (_write_events if part.is_events else _write_signal)(file, number, part, plan)
+        if plan.notes:
+            head = _info(NOTES, "Markers", 1, 0.0, "string", "notes on the run")
+            ElementTree.SubElement(head, "desc")
+            texts = [(note.time, text_of_note(note)) for note in plan.notes]
+            _write_texts(file, len(plan.parts) + 1, head, texts)
 
 
 def _key(part: Part) -> str:
@@ -76,7 +82,7 @@ def _write_signal(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
     signal, spec = part.signal, part.signal.spec
     name, code = _FORMATS[_key(part)]
     read = part.in_units if name == "double64" else signal.raw
-    head = _head(part, plan.run.started, n_channels=spec.n_channels, rate=spec.sample_rate, form=name)
+    head = _head(part, n_channels=spec.n_channels, rate=spec.sample_rate, form=name)
     channels = ElementTree.SubElement(ElementTree.SubElement(head, "desc"), "channels")
     for label in spec.names:
         channel = ElementTree.SubElement(channels, "channel")
@@ -99,36 +105,47 @@ def _write_signal(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
 def _write_events(file: BinaryIO, number: int, part: Part, plan: Plan) -> None:
     events = timed_events(part)
     warn_lost_fields(part, "XDF", "time and text")
-    head = _head(part, plan.run.started, n_channels=1, rate=0.0, form="string")
+    head = _head(part, n_channels=1, rate=0.0, form="string")
     ElementTree.SubElement(head, "desc")
     _describe(head, part)
-    _begin(file, number, head, part.time_of(events[0]) if events else 0.0)
-    if events:
-        rows: list[bytes] = []
-        for event in events:
-            text = text_of(event).encode()
-            rows.append(struct.pack("<BdBI", 8, part.time_of(event), 4, len(text)) + text)
-        _samples(file, number, len(events), b"".join(rows))
-    times = [part.time_of(event) for event in events] or [0.0]
-    _footer(file, number, min(times), max(times), len(events))
+    _write_texts(file, number, head, [(part.time_of(event), text_of(event)) for event in events])
     plan.wrote(len(part.signal))
+
+
+def _write_texts(
+    file: BinaryIO, number: int, head: ElementTree.Element, texts: Sequence[tuple[float, str]]
+) -> None:
+    _begin(file, number, head, texts[0][0] if texts else 0.0)
+    if texts:
+        rows: list[bytes] = []
+        for time, text in texts:
+            encoded = text.encode()
+            rows.append(struct.pack("<BdBI", 8, time, 4, len(encoded)) + encoded)
+        _samples(file, number, len(texts), b"".join(rows))
+    times = [time for time, _ in texts] or [0.0]
+    _footer(file, number, min(times), max(times), len(texts))
 
 
 def _time(part: Part, index: int) -> float:
     return float(part.signal.times_between(index, index + 1)[0]) if index < part.signal.stop else 0.0
 
 
-def _head(part: Part, started: datetime, *, n_channels: int, rate: float, form: str) -> ElementTree.Element:
+def _head(part: Part, *, n_channels: int, rate: float, form: str) -> ElementTree.Element:
+    kind = "Markers" if part.is_events else part.signal.spec.streamtype
+    return _info(part.title, kind, n_channels, rate, form, f"{part.signal.name}, segment {part.number}")
+
+
+def _info(name: str, kind: str, n_channels: int, rate: float, form: str, source: str) -> ElementTree.Element:
     head = ElementTree.Element("info")
     _put(
         head,
         {
-            "name": part.title,
-            "type": "Markers" if part.is_events else part.signal.spec.streamtype,
+            "name": name,
+            "type": kind,
             "channel_count": str(n_channels),
             "nominal_srate": repr(rate),
             "channel_format": form,
-            "source_id": f"{part.signal.name}, segment {part.number}",
+            "source_id": source,
             "version": "1.0",
             "created_at": "0.0",
             "hostname": "",
