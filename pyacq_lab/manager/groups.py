@@ -10,7 +10,7 @@ import msgspec
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
 from pyacq_lab.manager.groupend import GroupEnd
-from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.nodes import NodeChannel, NodeHandle
 from pyacq_lab.manager.revival import RestartPolicy, Revival
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
@@ -72,6 +72,7 @@ class NodeGroupHandle(GroupEnd):
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._log_levels: dict[str, SetLogLevel] = {}
         self._nodes: dict[str, NodeHandle] = {}
+        self.channel = NodeChannel()
         self.revival = Revival(self, restart)
         self._set_up(spawned)
 
@@ -93,6 +94,7 @@ class NodeGroupHandle(GroupEnd):
             on_back=self.revival.follow_again,
         )
         self.client: RpcClient = self.link.client
+        self.channel.link = self.link
         self._target = self.link.target("group", self.where)
 
     @property
@@ -314,17 +316,22 @@ class NodeGroupHandle(GroupEnd):
         self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8), port=port)
         spawned = self.host.spawn(self._request)
         if not keep_nodes:
-            self._nodes = {}
+            self._nodes, self.channel = {}, NodeChannel()
         self._set_up(spawned)
-        for node in self._nodes.values():
-            node.move()
-        self.host.adopt(self)
+        try:
+            self.host.adopt(self)
+        except BaseException:  # its end, if it has ended, will be told to nobody
+            if self.host.client.connected:
+                self.host.client.request(StopGroup(self.name, 0.0), 30.0)
+            if not self.ending:
+                self.mark_ended("ended as soon as it was ready")
+            raise
         for call in self._registered.values():
             self._target.call(*call)
 
-    def make_node_again(self, recipe: NodeRecipe) -> NodeHandle:
+    def make_node_again(self, recipe: NodeRecipe, settings: dict[str, Any]) -> NodeHandle:
         """Make a node that its former process had, up to its wiring."""
-        self._target.call("make_node_again", recipe)
+        self._target.call("make_node_again", recipe, settings)
         return self.get_node(recipe.name)
 
     def kill(self) -> None:

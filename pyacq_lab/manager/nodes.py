@@ -8,10 +8,36 @@ from pyacq_lab.manager.nodelook import NodeLook
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference
 from pyacq_lab.model.status import NodeStatus
+from pyacq_lab.remote.calls import Target
+from pyacq_lab.remote.links import Link
 from pyacq_lab.remote.objects import Lookalike
+from pyacq_lab.transport.rpc import RpcClient
+from pyacq_lab.wire.values import Export
 
 if TYPE_CHECKING:
     from pyacq_lab.manager.groups import NodeGroupHandle
+
+
+class NodeChannel:
+    """Way to the nodes of a nodegroup, whichever process they are in by now.
+
+    Attributes
+    ----------
+    link : Link
+        Connection to their present process.
+    """
+
+    link: Link
+
+    @property
+    def client(self) -> RpcClient:
+        """The connection."""
+        return self.link.client
+
+    @property
+    def export(self) -> Export:
+        """As of the link."""
+        return self.link.export
 
 
 class NodeHandle(NodeLook, Lookalike):
@@ -36,7 +62,7 @@ class NodeHandle(NodeLook, Lookalike):
 
     def __init__(self, group: NodeGroupHandle, info: NodeInfo) -> None:
         self._methods = {m.name: m for m in info.methods}
-        self._target = group.link.target(f"node:{info.name}", f"{group.where}/{info.name}")
+        self._target = Target(group.channel, f"node:{info.name}", f"{group.where}/{info.name}")
         self.group = group
         self.info = info
         self._make_ports()
@@ -60,10 +86,6 @@ class NodeHandle(NodeLook, Lookalike):
     def status(self) -> NodeStatus:
         """Snapshot of the node; answered while its methods run and while a cell blocks the kernel."""
         return self.group.node_status(self.name)
-
-    def move(self) -> None:
-        """Speak to the process that has taken the place of the node's former one."""
-        self._target.channel, self._target.where = self.group.link, self.where
 
     def call(self, method: str, /, *args: Any, **options: Any) -> Any:
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""

@@ -71,6 +71,7 @@ class Revival:
         self._group = group
         self._policy: RestartPolicy = policy
         self._recipes: dict[str, NodeRecipe] = {}
+        self._settings: dict[str, dict[str, Any]] = {}
         self._unfinished: list[NodeRecipe] = []  # of nodes that are being made again
         self._allowance = Allowance()
         self._called_off = False
@@ -98,13 +99,16 @@ class Revival:
     def forget(self, name: str) -> None:
         """Forget a node: it was removed."""
         self._recipes.pop(name, None)
+        self._settings.pop(name, None)
 
-    def _take(self, recipes: list[NodeRecipe]) -> None:
-        for recipe in recipes:
+    def _take(self, news: list[tuple[NodeRecipe, dict[str, Any] | None]]) -> None:
+        for recipe, settings in news:
             if recipe.state is State.CLOSED:
-                self._recipes.pop(recipe.name, None)
-            else:
-                self._recipes[recipe.name] = recipe
+                self.forget(recipe.name)
+                continue
+            self._recipes[recipe.name] = recipe
+            if settings is not None:
+                self._settings[recipe.name] = settings
 
     # --- by hand
 
@@ -119,7 +123,7 @@ class Revival:
         recipes = self._unfinished or list(self._recipes.values())
         group.begin_again(grace, nodes)
         if not nodes:
-            self._recipes, self._unfinished = {}, []
+            self._recipes, self._settings, self._unfinished = {}, {}, []
             if recipes:
                 names = ", ".join(recipe.name for recipe in recipes)
                 log.warning("%s was started again without its nodes: make %s anew", group.where, names)
@@ -139,7 +143,7 @@ class Revival:
         errors: list[BaseException] = []
         for name in upstream_first(by_name, edges):
             try:
-                nodes.append(group.make_node_again(by_name[name]))
+                nodes.append(group.make_node_again(by_name[name], self._settings.get(name, {})))
             except PyacqError as error:
                 log.exception("node %s/%s could not be made again", group.where, name)
                 errors.append(error)

@@ -45,6 +45,19 @@ class HopLedger(msgspec.Struct, frozen=True, kw_only=True):
         """Samples offered that are neither received nor given up."""
         return self.sent - self.received - self.dropped
 
+    def after(self, past: HopLedger) -> HopLedger:
+        """Accounts of this connection and of those before it, which are over: nothing of them is pending."""
+        return HopLedger(
+            sent=past.received + past.dropped + self.sent,
+            received=past.received + self.received,
+            dropped=past.dropped + self.dropped,
+            repaired=past.repaired + self.repaired,
+            nbytes=past.nbytes + self.nbytes,
+            rate=self.rate,
+            lag=self.lag,
+            transfermode=self.transfermode or past.transfermode,
+        )
+
     def __str__(self) -> str:
         """In words: what flows and how far behind it is, and what was lost."""
         parts: list[str] = []

@@ -48,9 +48,8 @@ class NodeRecipe(msgspec.Struct, frozen=True, kw_only=True):
         Its name and type.
     state : State
         Where it is in its life.
-    settings : dict or None
-        With which another process carries on: those in force, and what its component says of that
-        (`Component.resumed_settings`). None before it is configured.
+    is_configured : bool
+        Whether it has settings. They travel beside this: arrays may be among them.
     inputs, outputs : tuple
         Its wiring, and how it is served.
     """
@@ -58,7 +57,7 @@ class NodeRecipe(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     type: str
     state: State
-    settings: dict[str, Any] | None = None
+    is_configured: bool = False
     inputs: tuple[InputRecipe, ...] = ()
     outputs: tuple[OutputRecipe, ...] = ()
 

@@ -209,10 +209,10 @@ class Sink(Component):
         """
         return {}
 
-    def begin(self, name: str, place: StreamPlace) -> None:
+    def begin(self, name: str, place: StreamPlace, epoch: int) -> None:
         """Take note that an epoch of input ``name`` begins, or goes on, at this place of its producer.
 
-        Called before `write` or `gap` are with the first of it.
+        Called before `write` or `gap` are with the first of it; ``epoch`` is what these call the epoch.
         """
 
     @abstractmethod

@@ -9,7 +9,6 @@ from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
-from pyacq_lab.model.recipe import NodeRecipe
 from pyacq_lab.model.roles import Component, Sink, Source
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.node.context import NodeContext
@@ -99,10 +98,6 @@ class NodeGroup:
     def edges(self) -> list[Edge]:
         """Connections of all nodes."""
         return [edge for node in list(self.nodes.values()) for edge in node.edges()]
-
-    def recipes(self) -> list[NodeRecipe]:
-        """What it takes to make each node again, in the order in which they were made."""
-        return [node.recipe() for node in list(self.nodes.values())]
 
     def request_stop_all(self) -> list[str]:
         """Ask every running node to stop, without waiting; returns their names."""

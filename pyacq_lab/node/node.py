@@ -250,19 +250,21 @@ class Node(NodeOutputs, ABC, Generic[C]):
         wires = [(name, port.wire) for name, port in self.inputs.items()]
         return [Edge(w.address.node, w.address.port, self.name, name) for name, w in wires if w is not None]
 
-    def recipe(self) -> NodeRecipe:
-        """What it takes to make this node again in another process; any thread."""
+    def resumed_settings(self) -> dict[str, Any]:
+        """Settings with which another process carries on, empty before there are any; any thread."""
         component = self.component
-        settings: dict[str, Any] | None = None
-        if component is not None:
-            given = component.settings.model_dump(mode="json", exclude_unset=True)
-            settings = {**given, **component.resumed_settings()}
+        if component is None:
+            return {}
+        return {**component.settings.model_dump(exclude_unset=True), **component.resumed_settings()}
+
+    def recipe(self) -> NodeRecipe:
+        """What it takes to make this node again in another process, beside its settings; any thread."""
         wires = [(name, port.wire) for name, port in list(self.inputs.items())]
         return NodeRecipe(
             name=self.name,
             type=self.component_type.__name__,
             state=self._state,
-            settings=settings,
+            is_configured=self.component is not None,
             inputs=tuple(
                 InputRecipe(
                     name=name,

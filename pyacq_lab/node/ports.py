@@ -75,17 +75,7 @@ class InputPort:
         """Accounts of all connections since the node was configured."""
         if self.stream is None:
             return self._past
-        now, past = self.stream.ledger(), self._past
-        return HopLedger(
-            sent=past.sent + now.sent,
-            received=past.received + now.received,
-            dropped=past.dropped + now.dropped,
-            repaired=past.repaired + now.repaired,
-            nbytes=past.nbytes + now.nbytes,
-            rate=now.rate,
-            lag=now.lag,
-            transfermode=now.transfermode or past.transfermode,
-        )
+        return self.stream.ledger().after(self._past)
 
     def status(self) -> PortStatus:
         """Snapshot of the port."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
@@ -14,22 +15,22 @@ from pyacq_lab.node.node import Node
 log = logging.getLogger(__name__)
 
 
-def make_again(group: NodeGroup, recipe: NodeRecipe) -> Node[Any]:
+def make_again(group: NodeGroup, recipe: NodeRecipe, settings: Mapping[str, Any]) -> Node[Any]:
     """Make a node in this group as it was in another process, up to its wiring: it is not initialised.
 
     Its outputs listen where they did, so that their readers find them; where somebody else has that place
     by now, they listen elsewhere and the log says so. The nodes that it reads in this group come first.
     """
     node = group.make_node(recipe.type, recipe.name)
-    if recipe.settings is not None:
+    if recipe.is_configured:
         _serve_again(node, recipe, here=True)
         try:
-            node.configure(**recipe.settings)
+            node.configure(**settings)
         except ConfigurationError as error:
             if not any(output.port for output in recipe.outputs):
                 raise
             _serve_again(node, recipe, here=False)
-            node.configure(**recipe.settings)
+            node.configure(**settings)
             log.warning(
                 "outputs of %s are at other addresses than before (%s): connect their readers again",
                 recipe.name, error,

@@ -50,7 +50,7 @@ class SinkNode(ReadingNode[Sink]):
     def _epoch_begins(self, name: str, first: Chunk | Gap) -> None:
         stream = self.inputs[name].stream
         if stream is not None:
-            self._current().begin(name, stream.place_of(first))
+            self._current().begin(name, stream.place_of(first), first.epoch)
 
     def _epoch_ended(self, name: str) -> None:
         self._current().finish(name)

@@ -33,9 +33,9 @@ class NodeGroupApi(NodeGroup):
         """
         return self.register(cloudpickle.loads(pickled))
 
-    def make_node_again(self, recipe: NodeRecipe) -> None:
+    def make_node_again(self, recipe: NodeRecipe, settings: dict[str, Any]) -> None:
         """Make a node that another process had; see `pyacq_lab.node.recipes.make_again`."""
-        make_again(self, recipe)
+        make_again(self, recipe, settings)
 
     def describe_node(self, name: str) -> NodeInfo:
         """What a handle needs to know of a node."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyacq_lab.errors import LifecycleError, PyacqError, UnknownName
+from pyacq_lab.model.recipe import NodeRecipe
 from pyacq_lab.model.remote import ObjectInfo, Reference
 from pyacq_lab.model.roles import Clock
 from pyacq_lab.nodegroup.api import NodeGroupApi
@@ -32,6 +33,7 @@ class GroupServer(ObjectServer):
         self._api = api
         self._clock = clock
         self._followers: set[bytes] = set()
+        self._told: dict[str, tuple[Any, Any]] = {}  # settings of nodes, as all followers know them
 
     def handle(self, message: Any, peer: Peer) -> Any:
         """Serve one request; whoever receives."""
@@ -44,7 +46,8 @@ class GroupServer(ObjectServer):
                 return self._api.statuses()
             case Follow():
                 self._followers.add(peer.routing_id)
-                return self._api.recipes()
+                nodes = list(self._api.nodes.values())
+                return [[node.recipe(), node.resumed_settings()] for node in nodes]
             case StopAll():
                 return self._api.request_stop_all()
             case DumpStacks():
@@ -56,9 +59,25 @@ class GroupServer(ObjectServer):
 
     def tell_changed(self, node: Any) -> None:
         """Let followers know what it takes by now to make a node again; any thread."""
+        if self._server is None or not self._followers:
+            return
+        recipe, settings = self._news(node)
         for routing_id in tuple(self._followers):
-            if self._server is None or not self._server.notify(routing_id, "recipe", node.recipe()):
+            if not self._server.notify(routing_id, "recipe", [recipe, settings]):
                 self._followers.discard(routing_id)
+
+    def _news(self, node: Any) -> tuple[NodeRecipe, dict[str, Any] | None]:
+        """Recipe of a node and its settings, None where they are those told before: they may be large."""
+        recipe: NodeRecipe = node.recipe()
+        component = node.component
+        if component is None:
+            return recipe, None
+        settings, resumed = component.settings, component.resumed_settings()
+        before = self._told.get(recipe.name)
+        if before is not None and before[0] is settings and before[1] == resumed:
+            return recipe, None
+        self._told[recipe.name] = settings, resumed
+        return recipe, node.resumed_settings()
 
     def unfollow(self) -> None:
         """Tell nobody any more: what the nodes were before their process closes is what counts."""

@@ -18,6 +18,7 @@ from pyacq_lab._version import __version__
 from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
@@ -105,8 +106,9 @@ class Recorder(Sink):
     Every start appends a new segment to each stream; a new epoch does so too. Gaps keep their place: they
     are noted in the journal, and their samples have rows without data. Signals become Zarr arrays, events
     a table of JSON lines, and video is encoded, with a table of the times of its frames. After a SIGKILL at
-    any moment, all that `flush` had acknowledged is there. Others can read it while it grows: `open_run` up
-    to the last `flush`, what knows Zarr only up to the last whole chunk. See `manifest`, `SegmentWriter` and
+    any moment, all that `flush` had acknowledged is there; one that goes on with that run fills in what the
+    producers still have, and notes the rest as one gap. Others can read it while it grows: `open_run` up to
+    the last `flush`, what knows Zarr only up to the last whole chunk. See `manifest`, `SegmentWriter` and
     `VideoWriter` for how.
     """
 
@@ -123,6 +125,7 @@ class Recorder(Sink):
         self._lock: filelock.BaseFileLock | None = None
         self._room = DiskRoom(Path())
         self._annotating = threading.Lock()
+        self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -143,6 +146,24 @@ class Recorder(Sink):
             except BaseException:
                 self._release()
                 raise
+
+    def places(self) -> Mapping[str, StreamPlace]:
+        """Where a recorder that was killed had come to: what its producers still have is filled in."""
+        unfinished = {name: track.unfinished for name, track in self._tracks.items()}
+        return {
+            name: StreamPlace(segment.nonce, segment.producer_epoch, segment.acknowledged)
+            for name, segment in unfinished.items()
+            if segment is not None and segment.nonce
+        }
+
+    def begin(self, name: str, place: StreamPlace, epoch: int) -> None:
+        """Go on with the segment of a recorder that was killed, or note where the next one is from."""
+        with self._explained():
+            self._track(name).begin(place.nonce, place.epoch, epoch)
+
+    def resumed_settings(self) -> Mapping[str, Any]:
+        """Another process goes on with the same run."""
+        return {} if self.folder is None else {"path": str(self.folder), "existing": "continue"}
 
     def write(self, chunk: Chunk, name: str) -> None:
         """Write one chunk to disk; it is acknowledged by the next `flush`.
@@ -166,7 +187,7 @@ class Recorder(Sink):
         """Keep the accounts for ``run.json``, which the next `flush` or `close` writes."""
         for name, ledger in ledgers.items():
             if name in self._tracks:
-                self._manifest.streams[name].ledger = ledger
+                self._manifest.streams[name].ledger = ledger.after(self._past[name])
 
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was.
@@ -284,10 +305,14 @@ class Recorder(Sink):
             video=settings.video,
             video_quality=settings.video_quality,
         )
-        was_killed = self.folder is None and self._manifest.state == "recording"
+        is_first = self.folder is None
+        was_killed = is_first and self._manifest.state == "recording"
         for name, spec in inputs.items():
             entry = self._manifest.streams.setdefault(name, StreamEntry(spec=spec, segments=[]))
             entry.spec = spec
+            if is_first:
+                self._past[name] = entry.ledger
+            self._past.setdefault(name, HopLedger())
             self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
         self._write_manifest("recording")

@@ -213,7 +213,8 @@ class GroupState(Message, frozen=True, tag="group_state"):
 class Follow(Message, frozen=True, tag="follow"):
     """Hear what it takes to make each node again, at every change: by events of topic ``recipe``.
 
-    Answered with the `NodeRecipe` of every node as it is now.
+    Answered with the `NodeRecipe` and the settings of every node as it is now; an event has None for settings
+    that were told before.
     """
 
 

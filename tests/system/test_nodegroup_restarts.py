@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, PyacqError
+from pyacq_lab.errors import ConfigurationError, LifecycleError, PyacqError, UnknownName
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.roles import Sink
 
@@ -116,8 +116,8 @@ def test_changes_from_a_cell_are_known_as_well(manager, until) -> None:
     group.remove_node(source)
     group.restart()
     assert group.list_nodes() == []
-    with pytest.raises(ProcessDied):
-        source.start()  # its handle was let go of
+    with pytest.raises(UnknownName):
+        source.start()
 
 
 def test_a_node_that_cannot_start_again_keeps_no_other_from_it(manager, until, tmp_path) -> None:

@@ -285,8 +285,8 @@ class Resumer(Keeper):
     def places(self) -> Mapping[str, StreamPlace]:
         return self.goes_on
 
-    def begin(self, name: str, place: StreamPlace) -> None:
-        assert not [item for item in self.kept() if item.epoch == place.epoch]
+    def begin(self, name: str, place: StreamPlace, epoch: int) -> None:
+        assert not [item for item in self.kept() if item.epoch == epoch]
         self.began.append((name, place))
 
 

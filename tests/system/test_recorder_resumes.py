@@ -1,0 +1,92 @@
+"""A recorder whose process dies goes on with the same run: what the producer still has is filled in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyacq_lab.errors import PyacqError
+from pyacq_lab.model.lifecycle import State
+from pyacq_lab.recording import open_run
+from pyacq_lab.recording.run import Run
+
+RATE = 2000.0
+
+
+def written(recorder) -> int:
+    """Index up to which it has acknowledged; 0 while there is nobody to ask."""
+    with contextlib.suppress(PyacqError):
+        return recorder.inputs["raw"].status().written or 0
+    return 0
+
+
+def rig(manager, tmp_path: Path, buffer_seconds: float, restart: str = "on-failure"):
+    daq = manager.create_nodegroup("daq")
+    disk = manager.create_nodegroup("disk", restart=restart)
+    source = daq.create_node("ArraySource", "source")
+    source.configure(data=np.arange(400_000, dtype="int32"), sample_rate=RATE)
+    source.output.configure(buffer_seconds=buffer_seconds)
+    recorder = disk.create_node("Recorder", "recorder")
+    recorder.configure(path=str(tmp_path / "run_{time}"))
+    recorder.inputs["raw"].connect(source.output)
+    manager.start_nodes([source, recorder])
+    return source, recorder, disk
+
+
+def the_run(tmp_path: Path) -> Run:
+    (folder,) = tmp_path.glob("run_*")
+    return open_run(folder)
+
+
+def kill(group) -> None:
+    os.kill(group.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_it_records_on_without_a_gap(manager, tmp_path, until, by_hand) -> None:
+    _, recorder, disk = rig(manager, tmp_path, 20.0, "never" if by_hand else "on-failure")
+    for _ in range(1 if by_hand else 2):
+        at = written(recorder)
+        until(lambda at=at: written(recorder) > at + 100)
+        before, at = disk.pid, written(recorder)
+        kill(disk)
+        if by_hand:
+            until(lambda: not disk.alive)
+            disk.restart()
+        until(lambda before=before, at=at: disk.pid != before and written(recorder) > at + 500)
+    manager.stop_all_nodes()
+    assert recorder.state is State.READY
+    run = the_run(tmp_path)
+    (signal_,) = run.segments("raw")
+    assert signal_.gaps == ()
+    np.testing.assert_array_equal(signal_.raw().ravel(), np.arange(signal_.start, signal_.stop))
+    assert signal_.start == 0
+    assert run.state == "stopped"
+    ledger = run.ledger("raw")
+    assert (ledger.dropped, ledger.pending) == (0, 0)
+
+
+def test_what_is_gone_is_one_gap(manager, tmp_path, until) -> None:
+    source, recorder, disk = rig(manager, tmp_path, 1.0, "never")
+    until(lambda: written(recorder) > 500)
+    kill(disk)
+    until(lambda: not disk.alive)
+    stop = source.outputs["out"].status().stop
+    until(lambda: source.outputs["out"].status().stop > stop + 2 * RATE)
+    disk.restart()
+    until(lambda: written(recorder) > stop + 2.5 * RATE)
+    manager.stop_all_nodes()
+    (signal_,) = the_run(tmp_path).segments("raw")
+    assert len(signal_.gaps) == 1, signal_.gaps
+    (gap,) = signal_.gaps
+    assert gap.start >= 500
+    assert gap.stop >= stop + RATE / 2
+    (first, second) = signal_.pieces
+    for start, stop in (first, second):
+        np.testing.assert_array_equal(signal_.raw(start, stop).ravel(), np.arange(start, stop))
+    assert (first[0], first[1], second[0]) == (0, gap.start, gap.stop)
