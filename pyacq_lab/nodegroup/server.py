@@ -15,7 +15,16 @@ from pyacq_lab.remote.stacks import dump_stacks
 from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer
-from pyacq_lab.wire.messages import Call, DumpStacks, Follow, GroupState, Ping, SetLogLevel, StopAll
+from pyacq_lab.wire.messages import (
+    Call,
+    DescribeNodes,
+    DumpStacks,
+    Follow,
+    GroupState,
+    Ping,
+    SetLogLevel,
+    StopAll,
+)
 
 
 class GroupServer(ObjectServer):
@@ -45,6 +54,8 @@ class GroupServer(ObjectServer):
             case Follow():
                 self._followers.add(peer.routing_id)
                 return self._api.recipes()
+            case DescribeNodes():
+                return self._api.parts()
             case StopAll():
                 return self._api.request_stop_all()
             case DumpStacks():
