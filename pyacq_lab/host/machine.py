@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import ipaddress
 import os
 import platform
 import socket
-from functools import cache
 
 import psutil
 
 from pyacq_lab._version import __version__
 from pyacq_lab.model.status import GroupStatus, HostStatus
-
-_PACKAGES = ("ipykernel", "jupyter_client", "msgspec", "numpy", "pydantic", "pyzmq", "scipy", "zarr")
-
-
-@cache
-def packages() -> dict[str, str]:
-    """Versions of the packages that nodegroups build on, by name; those that are there."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def describe(name: str, endpoint: str, groups: tuple[GroupStatus, ...]) -> HostStatus:

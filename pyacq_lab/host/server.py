@@ -21,6 +21,7 @@ from pyacq_lab.host.runtime import RuntimeFolder
 from pyacq_lab.host.voice import HostVoice, concerning
 from pyacq_lab.kernel.launcher import Launcher
 from pyacq_lab.model.remote import Welcome
+from pyacq_lab.model.versions import packages
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring
 from pyacq_lab.transport.keys import KeyPair
@@ -298,7 +299,7 @@ class HostServer:
             self._given_up.pop(message.application, ""),
             platform.platform(terse=True),
             platform.python_version(),
-            machine.packages(),
+            packages(),
         )
 
     def _new_application(self, message: Hello, peer: Peer) -> Application:

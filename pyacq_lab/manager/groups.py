@@ -98,6 +98,11 @@ class NodeGroupHandle(GroupEnd):
         self._target = self.link.target("group", self.where)
 
     @property
+    def python(self) -> str:
+        """Interpreter that was asked for; empty where its host chose, or another handle asked."""
+        return "" if self._request is None else self._request.python or ""
+
+    @property
     def log_place(self) -> str:
         """Whose records are its own, as ``source=`` of `Manager.logs` takes it."""
         return self.where
@@ -127,6 +132,10 @@ class NodeGroupHandle(GroupEnd):
     def known_nodes(self) -> list[str]:
         """Names of the nodes that were made or asked for through this handle."""
         return list(self._nodes)
+
+    def known_handles(self) -> list[NodeHandle]:
+        """Handles of those nodes."""
+        return list(self._nodes.values())
 
     def get_node(self, name: str) -> NodeHandle:
         """Handle of a node. Raises UnknownName."""

@@ -14,6 +14,7 @@ from pyacq_lab.manager.nodelook import NodeLook
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
+from pyacq_lab.model.rig import GroupParts
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.node.context import NodeContext
@@ -118,6 +119,10 @@ class LocalNodeGroup:
         """Names of its nodes."""
         return self._group.list_nodes()
 
+    def known_handles(self) -> list[LocalNode]:
+        """Handles of those nodes."""
+        return list(self._handles.values())
+
     def create_node(self, type_name: str, name: str | None = None) -> LocalNode:
         """Make a node of a known type; see `list_node_types`. Its name is unique in the application."""
         if self._closed:
@@ -178,6 +183,10 @@ class LocalNodeGroup:
     def node_status(self, name: str) -> NodeStatus:
         """Snapshot of one node. Raises UnknownName."""
         return self._group.node(name).status()
+
+    def parts(self) -> GroupParts:
+        """Nodes and their connections, for the record."""
+        return self._group.parts()
 
     def edges(self) -> list[Edge]:
         """Connections of its nodes."""
@@ -249,6 +258,18 @@ class LocalNode(NodeLook):
     def state(self) -> State:
         """Where the node is in its life."""
         return self.node.state
+
+    @property
+    def wants_rig(self) -> bool:
+        """As of `Sink`."""
+        return getattr(self.node.component_type, "wants_rig", False)
+
+    def start(self) -> None:
+        """Open the component and run; as `Node.start`. A recorder is told of the set-up first."""
+        if self.wants_rig and self.group.manager is not None:
+            self.group.manager.rigs.before_start(self)
+        with self._turn:
+            self.node.start()
 
     def status(self) -> NodeStatus:
         """Snapshot of the node."""

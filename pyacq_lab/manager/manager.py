@@ -26,8 +26,11 @@ from pyacq_lab.manager.logrecords import LogRecords
 from pyacq_lab.manager.logserver import LogServer
 from pyacq_lab.manager.logstore import LogStore
 from pyacq_lab.manager.nodes import NodeHandle
+from pyacq_lab.manager.rehearsal import Rehearsal, rehearse
+from pyacq_lab.manager.rigs import RigTeller
 from pyacq_lab.manager.sigterm import OrderlyEnd
 from pyacq_lab.model.graph import Edge
+from pyacq_lab.model.rig import Rig
 from pyacq_lab.model.status import HostStatus, ManagerStatus
 from pyacq_lab.transport.clock import SystemClock
 from pyacq_lab.transport.keyring import Keyring, split_host_key
@@ -60,6 +63,8 @@ class Manager:
     ----------
     log_server : LogServer
         What every process said, in order.
+    rigs : RigTeller
+        What tells recorders of the set-up.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Manager:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._last_known: dict[str, HostStatus] = {}
+        self.rigs = RigTeller(self)
         self.closed = False
         self._ended = False
         self._pid = os.getpid()
@@ -307,6 +313,70 @@ class Manager:
         """
         return commands.emergency_stop([*self.list_nodegroups(), *self._local_groups])
 
+    def replay_run(
+        self,
+        path: str | Path,
+        *,
+        speed: float = 1.0,
+        realtime: bool = True,
+        nodegroup: NodeGroupHandle | LocalNodeGroup | None = None,
+        keep_groups: bool = False,
+        skip: Iterable[str] = (),
+        node_types: Iterable[type | bytes] = (),
+        record: str | Path | None = None,
+        segment: int | None = None,
+    ) -> Rehearsal:
+        """Build the graph of a recorded run again, its sources played from the run, to rehearse an analysis.
+
+        All sources are one `Replay`, so that streams begin together and keep their delays. Transforms and
+        sinks are made anew with the settings and connections that they had; recorders are left out unless
+        ``record`` says where they are to write.
+
+        Parameters
+        ----------
+        path : str or Path
+            The run folder, as both this process and the nodegroup find it.
+        speed, realtime : float, bool
+            As of `Replay`: times the true speed; not realtime: as fast as the nodes can.
+        nodegroup : NodeGroupHandle or LocalNodeGroup, optional
+            Where the nodes are made; unless given, in a new nodegroup on the default host.
+        keep_groups : bool
+            Make a nodegroup for each that there was, on its host where that is connected, else on the default
+            host. The replay is on the default host.
+        skip : iterable of str
+            Names of nodes that are not made. What others read of them is played from the run.
+        node_types : iterable of type
+            Classes that were defined in a notebook, to be registered first.
+        record : str or Path, optional
+            Run folder of the recorder; of several recorders, each adds its name to it.
+        segment : int, optional
+            Which start of the streams, where there were several.
+
+        Returns
+        -------
+        Rehearsal
+            With its nodes; `Rehearsal.start` begins.
+
+        Raises
+        ------
+        ConfigurationError
+            The run does not say what made it, or nodes cannot be made again. All that is known beforehand is
+            named at once, before anything is made.
+        """
+        self._check_open()
+        return rehearse(
+            self,
+            path,
+            speed=speed,
+            realtime=realtime,
+            nodegroup=nodegroup,
+            keep_groups=keep_groups,
+            skip=skip,
+            node_types=node_types,
+            record=record,
+            segment=segment,
+        )
+
     # --- questions
 
     def edges(self) -> list[Edge]:
@@ -326,6 +396,13 @@ class Manager:
         """
         groups = [*(g for g in self.list_nodegroups() if g.alive), *self._local_groups]
         return snapshot.graph(groups, self.edges())
+
+    def rig(self) -> Rig:
+        """The set-up as plain data: hosts, nodegroups, nodes with their settings, and streams.
+
+        As `Recorder` keeps it in ``run.json``. A nodegroup that does not answer is left out, with a warning.
+        """
+        return self.rigs.rig()
 
     def status(self) -> ManagerStatus:
         """Snapshot of all hosts, nodegroups and nodes; who does not answer is named, not waited for."""
@@ -401,6 +478,7 @@ class Manager:
                 self._ended = True
 
     def _close(self) -> None:
+        self.rigs.close()
         for group in list(self._local_groups):
             group.close()
         for host in self.list_hosts():
@@ -437,6 +515,10 @@ class Manager:
         """Know a group of nodes in this process; see `LocalNodeGroup`."""
         self._check_open()
         self._local_groups.append(group)
+
+    def local_groups(self) -> list[LocalNodeGroup]:
+        """Groups of nodes in this process."""
+        return list(self._local_groups)
 
     def forget_local(self, group: LocalNodeGroup) -> None:
         """Forget a group of nodes in this process: it is closed."""

@@ -83,12 +83,23 @@ class NodeHandle(NodeLook, Lookalike):
         """Where the node is in its life."""
         return self.status().state
 
+    @property
+    def wants_rig(self) -> bool:
+        """As of `Sink`."""
+        return self.info.wants_rig
+
+    def start(self, **options: Any) -> Any:
+        """Open the component and run; as `Node.start`. A recorder is told of the set-up first."""
+        return self.call("start", **options)
+
     def status(self) -> NodeStatus:
         """Snapshot of the node; answered while its methods run and while a cell blocks the kernel."""
         return self.group.node_status(self.name)
 
     def call(self, method: str, /, *args: Any, **options: Any) -> Any:
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""
+        if method == "start" and self.wants_rig:
+            self.group.host.manager.rigs.before_start(self)
         return self._target.call(method, *args, **options)
 
     def _pyacq_reference_(self) -> Reference:

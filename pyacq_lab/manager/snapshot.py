@@ -32,9 +32,9 @@ def status(
     described: list[HostStatus] = []
     nodes: dict[str, tuple[NodeStatus, ...]] = {}
     unreachable: dict[str, str] = {}
-    of_hosts = [_ask(host.client, DescribeHost()) for host in hosts]
+    of_hosts = [ask(host.client, DescribeHost()) for host in hosts]
     groups = [group for host in hosts for group in list(host.groups.values())]
-    of_groups = [_ask(group.client, GroupState()) if group.alive else None for group in groups]
+    of_groups = [ask(group.client, GroupState()) if group.alive else None for group in groups]
     for host, answer in zip(hosts, of_hosts, strict=True):
         try:
             last_known[host.name] = answer.result()
@@ -61,7 +61,8 @@ def status(
     )
 
 
-def _ask(client: RpcClient, message: Message) -> Future[Any]:
+def ask(client: RpcClient, message: Message) -> Future[Any]:
+    """Ask one program and give the future of its answer, also where it cannot be asked."""
     try:
         return client.request(message, _PATIENCE)
     except PyacqError as error:

@@ -100,7 +100,7 @@ class ObjectInfo(msgspec.Struct, frozen=True):
 
 
 class NodeInfo(msgspec.Struct, frozen=True):
-    """A node as it was made: what its handle needs to know."""
+    """A node as it was made: what its handle needs to know; ``wants_rig`` as of `Sink`."""
 
     name: str
     type: str
@@ -108,3 +108,4 @@ class NodeInfo(msgspec.Struct, frozen=True):
     doc: str
     methods: tuple[MethodInfo, ...] = ()
     attributes: tuple[str, ...] = ()
+    wants_rig: bool = False

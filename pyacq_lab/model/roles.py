@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pyacq_lab.model.chunk import Chunk, Gap, Reading
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.place import StreamPlace
+from pyacq_lab.model.rig import ClockReading, Rig
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.stream import StreamSpec
 
@@ -192,10 +193,13 @@ class Sink(Component):
         Class attribute, names of the inputs; None: any name, made when it is first connected.
     policy : {'lossless', 'drop-oldest', 'latest'}
         Class attribute, what its connections ask for when the user does not say.
+    wants_rig : bool
+        Class attribute, whether the manager is to tell it of the set-up that it is part of.
     """
 
     inputs: ClassVar[tuple[str, ...] | None] = ("in",)
     policy: ClassVar[Literal["lossless", "drop-oldest", "latest"]] = "lossless"
+    wants_rig: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
@@ -228,6 +232,16 @@ class Sink(Component):
 
     def take_accounts(self, ledgers: Mapping[str, HopLedger]) -> None:
         """Take note of the accounts of the connections, by input; called before `flush`, and at the end."""
+
+    def take_rig(self, rig: Rig, name: str) -> None:
+        """Take note of the set-up, in which this sink's node is called ``name``, where `wants_rig` is set.
+
+        Called before each start by a handle, and about a second after the set-up has changed while the node
+        runs; by any thread, so that it must not wait. Without a manager it is never called.
+        """
+
+    def take_clocks(self, readings: Sequence[ClockReading]) -> None:
+        """Take note of how the hosts' clocks stand now; called as `take_rig`, and every ten seconds."""
 
     def flush(self) -> Mapping[str, int]:
         """Make what was written durable; called a few times a second and at stop.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Literal
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
+from pyacq_lab.model.rig import GroupParts, NodeEntry, OutputEntry
 from pyacq_lab.model.roles import Component, Sink, Source
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.node.context import NodeContext
@@ -95,6 +96,13 @@ class NodeGroup:
         """Snapshot of every node."""
         return [node.status() for node in list(self.nodes.values())]
 
+    def parts(self) -> GroupParts:
+        """Nodes and their connections, for the record."""
+        nodes = list(self.nodes.values())
+        return GroupParts(
+            tuple(self._entry(node) for node in nodes), tuple(c for node in nodes for c in node.connections())
+        )
+
     def edges(self) -> list[Edge]:
         """Connections of all nodes."""
         return [edge for node in list(self.nodes.values()) for edge in node.edges()]
@@ -113,6 +121,18 @@ class NodeGroup:
             node.close()
         self.nodes.clear()
 
+    def _entry(self, node: Node[Any]) -> NodeEntry:
+        status, is_configured = node.status(), node.component is not None
+        return NodeEntry(
+            name=node.name,
+            nodegroup=self.name,
+            role=role_of(node.component_type),
+            type=self._registry.entry(node.component_type),
+            state=status.state,
+            settings=dict(status.settings) if is_configured else None,
+            outputs=tuple(OutputEntry(name=o.name, spec=o.spec) for o in list(node.outputs.values())),
+        )
+
     def _free_name(self, type_name: str) -> str:
         number = 1
         while (name := f"{type_name}{number}") in self.nodes:
@@ -120,7 +140,7 @@ class NodeGroup:
         return name
 
 
-def role_of(component_type: type[Component]) -> str:
+def role_of(component_type: type[Component]) -> Literal["source", "transform", "sink"]:
     """Role of a class: ``source``, ``transform`` or ``sink``."""
     if issubclass(component_type, Source):
         return "source"

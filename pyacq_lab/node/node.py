@@ -15,6 +15,7 @@ from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import Command, State, next_state
 from pyacq_lab.model.recipe import InputRecipe, NodeRecipe
+from pyacq_lab.model.rig import Connection
 from pyacq_lab.model.roles import Component
 from pyacq_lab.model.settings import Settings
 from pyacq_lab.model.status import NodeStatus
@@ -278,6 +279,23 @@ class Node(NodeOutputs, ABC, Generic[C]):
             ),
             outputs=self._output_recipes(),
         )
+
+    def connections(self) -> list[Connection]:
+        """The node's connections, and how they are read."""
+        wires = [(name, port.wire) for name, port in list(self.inputs.items())]
+        return [
+            Connection(
+                source=w.address.node,
+                output=w.address.port,
+                target=self.name,
+                input=name,
+                policy=w.policy,
+                backfill=w.backfill,
+                transfermode=w.transfermode,
+            )
+            for name, w in wires
+            if w is not None
+        ]
 
     # --- for the roles
 

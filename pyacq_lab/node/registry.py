@@ -11,8 +11,10 @@ from typing import Any
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.names import OF_HANDLES
+from pyacq_lab.model.rig import NodeTypeEntry, Registered
 from pyacq_lab.model.roles import Component, Sink, Source, Transform
 from pyacq_lab.model.settings import Settings
+from pyacq_lab.model.sourcetext import source_of
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
 from pyacq_lab.node.sink import SinkNode
@@ -85,12 +87,13 @@ class Registry:
 
     def __init__(self) -> None:
         self._types: dict[str, type[Component]] = {}
+        self._how: dict[str, Registered] = {}
 
     def names(self) -> list[str]:
         """Names of all known types."""
         return sorted({*BUILT_IN, *self._types, *offered()})
 
-    def register(self, component_type: Any, name: str = "") -> str:
+    def register(self, component_type: Any, name: str = "", how: Registered = "defined") -> str:
         """Add a class; returns its name, or the one given. It replaces an earlier one of that name."""
         if not (isinstance(component_type, type) and issubclass(component_type, Source | Transform | Sink)):
             raise ConfigurationError(
@@ -113,10 +116,10 @@ class Registry:
                 f"themselves: name it otherwise (taken are: {', '.join(sorted(OF_HANDLES))})"
             )
         name = name or component_type.__name__
-        self._types[name] = component_type
+        self._types[name], self._how[name] = component_type, how
         return name
 
-    def register_from_module(self, module: str, name: str) -> str:
+    def register_from_module(self, module: str, name: str, how: Registered = "module") -> str:
         """Import ``module`` and add its class ``name``.
 
         Raises
@@ -128,7 +131,7 @@ class Registry:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise UnknownName(f"no class {name!r} in a module {module!r} on this host: {error}") from error
-        return self.register(found)
+        return self.register(found, how=how)
 
     def find(self, name: str) -> type[Component]:
         """Class of a type. Raises UnknownName, with the nearest names."""
@@ -142,18 +145,31 @@ class Registry:
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UnknownName(f"unknown node type {name!r}: {hint}known are {', '.join(self.names())}")
             else:
-                self.register_from_module(BUILT_IN[name], name)
+                self.register_from_module(BUILT_IN[name], name, "built-in")
         return self._types[name]
 
     def _load(self, point: EntryPoint) -> None:
         """Import a type that a package offers. Raises ConfigurationError, which names the package."""
         try:
-            self.register(point.load(), point.name)
+            self.register(point.load(), point.name, "entry point")
         except Exception as error:  # whatever a stranger's import may raise
             raise ConfigurationError(
                 f"node type {point.name!r} of {_package_of(point)} ({point.value}) cannot be had: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    def entry(self, component_type: type[Component]) -> NodeTypeEntry:
+        """What is known of a type, for the record; one that was replaced meanwhile counts as defined."""
+        found = (name for name, kind in self._types.items() if kind is component_type)
+        name = next(found, component_type.__name__)
+        how = self._how[name] if self._types.get(name) is component_type else "defined"
+        return NodeTypeEntry(
+            name=name,
+            registered=how,
+            module=component_type.__module__,
+            qualname=component_type.__qualname__,
+            source=source_of(component_type) if how == "defined" else "",
+        )
 
     def make(self, type_name: str, name: str, context: NodeContext) -> Node[Any]:
         """Make a node of a type."""

@@ -53,5 +53,10 @@ def describe(node: Node[Any]) -> NodeInfo:
     )
     doc = inspect.getdoc(node.component_type) or ""
     return NodeInfo(
-        node.name, node.component_type.__name__, role_of(node.component_type), doc, tuple(found.values())
+        node.name,
+        node.component_type.__name__,
+        role_of(node.component_type),
+        doc,
+        tuple(found.values()),
+        wants_rig=getattr(node.component_type, "wants_rig", False),
     )

@@ -16,7 +16,16 @@ from pyacq_lab.remote.stacks import dump_stacks
 from pyacq_lab.transport.loglevels import set_log_level
 from pyacq_lab.transport.reactor import Reactor
 from pyacq_lab.transport.rpc import Peer
-from pyacq_lab.wire.messages import Call, DumpStacks, Follow, GroupState, Ping, SetLogLevel, StopAll
+from pyacq_lab.wire.messages import (
+    Call,
+    DescribeNodes,
+    DumpStacks,
+    Follow,
+    GroupState,
+    Ping,
+    SetLogLevel,
+    StopAll,
+)
 
 
 class GroupServer(ObjectServer):
@@ -48,6 +57,8 @@ class GroupServer(ObjectServer):
                 self._followers.add(peer.routing_id)
                 nodes = list(self._api.nodes.values())
                 return [[node.recipe(), node.resumed_settings()] for node in nodes]
+            case DescribeNodes():
+                return self._api.parts()
             case StopAll():
                 return self._api.request_stop_all()
             case DumpStacks():

@@ -5,6 +5,7 @@ docs/run-format.md describes all files. A run folder is a Zarr v3 group, for any
     run.json                what is here; replaced as a whole, by rename
     run.backup.json         the same, some seconds older
     annotations.jsonl       notes of people; one JSON object a line
+    clocks.jsonl            how the hosts' clocks stood, every ten seconds; one JSON object a line
     zarr.json
     streams/zarr.json
     streams/ecg/zarr.json
@@ -31,6 +32,7 @@ import msgspec
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.model.rig import Rig
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.files import replace_file
 from pyacq_lab.recording.zarr_layout import ArrayLayout
@@ -42,6 +44,7 @@ BACKUP = "run.backup.json"
 JOURNAL = "journal.jsonl"
 EVENTS = "events.jsonl"
 LOCK = "recording.lock"
+CLOCKS = "clocks.jsonl"
 
 
 class GapLine(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
@@ -88,6 +91,8 @@ class SegmentEntry(msgspec.Struct, kw_only=True):
         producing host's clock; 0: unknown) with this half-width of uncertainty (-1: unknown).
     gaps : list of GapLine
         Samples that never came.
+    producer : str
+        Name of the producing host in the rig; empty: unknown.
     """
 
     folder: str
@@ -105,6 +110,7 @@ class SegmentEntry(msgspec.Struct, kw_only=True):
     time_ns: int = 0
     uncertainty_ns: int = -1
     gaps: list[GapLine] = []
+    producer: str = ""
 
     @property
     def rows(self) -> int:
@@ -151,11 +157,14 @@ class StreamEntry(msgspec.Struct, kw_only=True):
     ledger : HopLedger
         Accounts of the recorder's connection, of all its starts, as of the last time that something was
         acknowledged: what was sent to it, received, lost on the way and repaired.
+    producer : str
+        Name of the producing host in the rig; empty: unknown.
     """
 
     spec: StreamSpec
     segments: list[SegmentEntry] = []
     ledger: HopLedger = HopLedger()
+    producer: str = ""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -176,6 +185,10 @@ class Manifest(msgspec.Struct, kw_only=True):
         Name of the machine that wrote it.
     streams : dict of str to StreamEntry
         By name of the recorder's input.
+    rig : Rig or None
+        The set-up that the recorder was part of when it was last told; None: it had no manager.
+    recorder, recorded_on : str
+        Name of the recorder's node in it, and of its host.
     """
 
     format: str = FORMAT
@@ -185,6 +198,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     software: dict[str, str] = {}
     host: str = ""
     streams: dict[str, StreamEntry] = {}
+    rig: Rig | None = None
+    recorder: str = ""
+    recorded_on: str = ""
 
 
 class _Head(msgspec.Struct):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,14 +20,17 @@ from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.place import StreamPlace
+from pyacq_lab.model.rig import ClockReading, Rig
 from pyacq_lab.model.roles import Sink
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.annotations import Annotation, annotate
 from pyacq_lab.recording.diskroom import DiskRoom
+from pyacq_lab.recording.files import LineFile
 from pyacq_lab.recording.lock import lock_run
 from pyacq_lab.recording.manifest import (
     BACKUP,
+    CLOCKS,
     MANIFEST,
     Manifest,
     StreamEntry,
@@ -46,6 +50,10 @@ own metadata follow for those who know Zarr only."""
 
 BACKUP_EVERY_NS = 10_000_000_000
 """Between two copies of `run.json`, from which a damaged one is mended."""
+
+
+MOST_READINGS = 10_000
+"""Readings of clocks that wait at most to be written, where a recorder is not running."""
 
 
 class RecorderSettings(Settings):
@@ -115,6 +123,7 @@ class Recorder(Sink):
     settings_type = RecorderSettings
     settings: RecorderSettings
     inputs = None
+    wants_rig = True
 
     def __init__(self, settings: RecorderSettings) -> None:
         super().__init__(settings)
@@ -126,6 +135,9 @@ class Recorder(Sink):
         self._room = DiskRoom(Path())
         self._annotating = threading.Lock()
         self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
+        self._rig: tuple[Rig, str] | None = None  # as told last, and this node's name in it
+        self._is_rig_news = False
+        self._readings: deque[ClockReading] = deque(maxlen=MOST_READINGS)
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -189,6 +201,14 @@ class Recorder(Sink):
             if name in self._tracks:
                 self._manifest.streams[name].ledger = ledger.after(self._past[name])
 
+    def take_rig(self, rig: Rig, name: str) -> None:
+        """Keep the set-up for ``run.json``, which `open` or the next `flush` writes."""
+        self._rig, self._is_rig_news = (rig, name), True
+
+    def take_clocks(self, readings: Sequence[ClockReading]) -> None:
+        """Keep readings of clocks for ``clocks.jsonl``, to which `open` or the next `flush` appends them."""
+        self._readings.extend(readings)
+
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was.
 
@@ -199,8 +219,10 @@ class Recorder(Sink):
         """
         with self._explained():
             has_new_rows = [track.acknowledge() for track in self._tracks.values()]
-            if any(has_new_rows):
+            if any(has_new_rows) or self._is_rig_news:
+                self._note_rig()
                 self._write_manifest("recording")
+            self._write_clocks()
             now_ns = self.clock.now_ns()
             if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
                 self._arrays_ns = now_ns
@@ -254,6 +276,8 @@ class Recorder(Sink):
                 for track in self._tracks.values():
                     each.callback(track.finish)
                 self._tracks = {}
+            self._note_rig()
+            self._write_clocks()
             self._write_manifest("stopped")
 
     # --- the run folder
@@ -315,7 +339,31 @@ class Recorder(Sink):
             self._past.setdefault(name, HopLedger())
             self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
+        self._note_rig()
+        self._write_clocks()
         self._write_manifest("recording")
+
+    def _note_rig(self) -> None:
+        """Take into the manifest what was told of the set-up."""
+        if self._rig is None:
+            return
+        self._is_rig_news = False  # before it is read: what is told meanwhile is news again
+        manifest, (rig, name) = self._manifest, self._rig
+        manifest.rig, manifest.recorder, manifest.recorded_on = rig, name, rig.host_of(name)
+        for stream, producer in rig.producers(name).items():
+            if stream in manifest.streams:
+                manifest.streams[stream].producer = producer
+
+    def _write_clocks(self) -> None:
+        """Append what was told of the clocks."""
+        if self.folder is None or not self._readings:
+            return
+        readings = [self._readings.popleft() for _ in range(len(self._readings))]
+        file = LineFile(self.folder / CLOCKS)
+        try:
+            file.write(*readings)
+        finally:
+            file.close()
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None

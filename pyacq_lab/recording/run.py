@@ -12,7 +12,9 @@ from typing import Any
 from pyacq_lab.errors import UnknownName
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.optional import import_optional
+from pyacq_lab.model.rig import Rig
 from pyacq_lab.recording.annotations import Annotation, Annotations, annotate, read_annotations
+from pyacq_lab.recording.clocks import ClockTable
 from pyacq_lab.recording.manifest import Manifest, StreamEntry, read_manifest
 from pyacq_lab.recording.signal import Signal
 
@@ -61,7 +63,8 @@ class Run:
         """
         manifest = self.manifest()
         segments = self._entry(manifest, name).segments
-        return tuple(Signal(name, self.path, entry, manifest.started_ns) for entry in segments)
+        clocks = ClockTable(self.path, manifest.recorded_on)
+        return tuple(Signal(name, self.path, entry, manifest.started_ns, clocks) for entry in segments)
 
     def ledger(self, name: str) -> HopLedger:
         """Accounts of the connection by which a stream came: samples sent, received, dropped and repaired.
@@ -72,6 +75,16 @@ class Run:
             There is no stream of this name.
         """
         return self._entry(self.manifest(), name).ledger
+
+    @property
+    def rig(self) -> Rig | None:
+        """The set-up that made it, as the recorder was last told; None where it had no manager."""
+        return self.manifest().rig
+
+    @property
+    def clocks(self) -> ClockTable:
+        """Readings of the hosts' clocks."""
+        return ClockTable(self.path, self.manifest().recorded_on)
 
     @property
     def annotations(self) -> Annotations:

@@ -15,6 +15,7 @@ from pyacq_lab.errors import RecordingError, SamplesGone
 from pyacq_lab.model.chunk import Gap
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording.clocks import ClockTable
 from pyacq_lab.recording.eventtable import read_events
 from pyacq_lab.recording.files import read_lines
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine, SegmentEntry, TimeLine
@@ -38,13 +39,23 @@ class Signal:
         What ``run.json`` says of it.
     origin_ns : int
         Zero of the time axis, ns since 1970 UTC.
+    clocks : ClockTable, optional
+        By which times are brought to the recording host's clock, as far as it knows the producer's.
     """
 
-    def __init__(self, name: str, run_folder: Path, entry: SegmentEntry, origin_ns: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        run_folder: Path,
+        entry: SegmentEntry,
+        origin_ns: int,
+        clocks: ClockTable | None = None,
+    ) -> None:
         self.name = name
         self.folder = run_folder / entry.folder
         self._entry = entry
         self._origin_ns = origin_ns
+        self._clocks = clocks if clocks is not None and clocks.knows(entry.producer) else None
         self._rows = entry.acknowledged - entry.start
 
     @property
@@ -94,9 +105,22 @@ class Signal:
 
     @property
     def uncertainty(self) -> float:
-        """Half-width of the interval in which the times lie, s; NaN where it is not known."""
+        """Half-width of the interval in which the times lie, s; NaN where it is not known.
+
+        With that of the clocks, where times were brought to the recording host's.
+        """
         ns = self._entry.uncertainty_ns
-        return ns / 1e9 if ns >= 0 else float("nan")
+        return (ns + self._clock_shift[1]) / 1e9 if ns >= 0 else float("nan")
+
+    @property
+    def producer(self) -> str:
+        """Name of the host whose clock stamped the samples; empty where it is not known."""
+        return self._entry.producer
+
+    @property
+    def is_on_one_clock(self) -> bool:
+        """Whether times are by the recording host's clock; else they are by the producing host's own."""
+        return self._clocks is not None
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
@@ -114,16 +138,23 @@ class Signal:
         """Time of each sample, s since the run's start; see `times_between`."""
         return self.times_between(self.start, self.stop)
 
-    def times_between(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+    def times_between(self, start: int, stop: int, *, corrected: bool = True) -> npt.NDArray[np.float64]:
         """Time of the samples ``[start, stop)``, s since the run's start, shape (stop - start,).
 
-        From the first sample's time, at the nominal rate; of an encoded video, each frame's own time. The
-        spec's group delay is not taken off. Where the time was not known, the first sample recorded is at 0.
+        From the first sample's time, at the nominal rate; of an encoded video, each frame's own time. It is
+        brought from the producing host's clock to the recording host's by what was measured of both
+        (``run.clocks``): streams of several hosts have one time axis. Where nothing was (see
+        `is_on_one_clock`), or with ``corrected=False``, it is as the producing host had it. The spec's group
+        delay is not taken off. Where the time was not known, the first sample recorded is at 0.
         """
         entry = self._entry
         if self.encoding and entry.time_ns:
-            return (self._video.times(start - self.start, stop - self.start) - self._origin_ns) / 1e9
-        first = (entry.time_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
+            times_ns = self._video.times(start - self.start, stop - self.start)
+            if corrected and self._clocks is not None:
+                times_ns = times_ns + self._clocks.shift(entry.producer, times_ns)[0]
+            return (times_ns - self._origin_ns) / 1e9
+        shift_ns = self._clock_shift[0] if corrected else 0
+        first = (entry.time_ns + shift_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
         at = entry.time_index if entry.time_ns else entry.start
         return first + np.arange(start - at, stop - at) / self.sample_rate
 
@@ -252,6 +283,14 @@ class Signal:
             "time": f"{self.duration:.3f} s at {self.sample_rate:g} Hz",
             "gaps": f"{n_lost} samples lost in {len(self.gaps)} gap(s)" if self.gaps else "no gap",
         }
+
+    @cached_property
+    def _clock_shift(self) -> tuple[int, int]:
+        """What brings the first sample's time to the recording host's clock, and its uncertainty, ns."""
+        if self._clocks is None or not self._entry.time_ns:
+            return 0, 0
+        shift, doubt = self._clocks.shift(self._entry.producer, [self._entry.time_ns])
+        return int(shift[0]), int(doubt[0])
 
     @cached_property
     def _journal(self) -> list[JournalLine]:

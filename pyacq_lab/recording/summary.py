@@ -147,7 +147,7 @@ def summary_of(run: Run) -> RunSummary:
 def _stream(run: Run, manifest: Manifest, name: str) -> StreamSummary:
     entry = manifest.streams[name]
     spec = entry.spec
-    signals = [Signal(name, run.path, segment, manifest.started_ns) for segment in entry.segments]
+    signals = run.segments(name)
     return StreamSummary(
         name=name,
         streamtype=spec.streamtype,

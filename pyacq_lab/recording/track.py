@@ -241,6 +241,7 @@ class Track:
             start=start,
             acknowledged=start,
             gaps=[],
+            producer=self.entry.producer,
         )
         if holds_events(spec):
             entry.kind = "events"

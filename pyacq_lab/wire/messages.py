@@ -218,6 +218,10 @@ class Follow(Message, frozen=True, tag="follow"):
     """
 
 
+class DescribeNodes(Message, frozen=True, tag="describe_nodes"):
+    """Ask for the `GroupParts`: every node with its settings, outputs and connections."""
+
+
 class StopAll(Message, frozen=True, tag="stop_all"):
     """Stop every node now; answered when all were told."""
 
@@ -283,7 +287,7 @@ class AnswerFailure(Message, frozen=True, tag="answer_failure"):
 ObjectRequest = Call | Get | Describe | Hold | Release | Answer | AnswerFailure
 """What every program serves whose objects others hold handles of."""
 
-GroupRequest = Ping | DumpStacks | SetLogLevel | GroupState | Follow | StopAll | ObjectRequest
+GroupRequest = Ping | DumpStacks | SetLogLevel | GroupState | Follow | DescribeNodes | StopAll | ObjectRequest
 
 
 # --- what a client serves to its nodegroup, over the connection that it has made

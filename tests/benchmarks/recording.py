@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.benchmarks.recordways import CHUNK, RATE, WAYS, Cost, Samples, reader
 
 CHANNELS = (64, 384)
 BARE, OURS = "ndarray.tofile", "Recorder"
+LIVE = ("none", "lz4", "zstd")
 CHUNK_SIZES = tuple(2**n for n in (16, 18, 20, 22, 24))
 
 
@@ -107,11 +108,7 @@ def read_windows(folder: Path, n_channels: int, seconds: float, count: int) -> d
         for what, n_samples in (("10 ms", 300), ("1 s", 30_000)):
             places = np.random.default_rng(1).integers(0, total - n_samples, count).tolist()
 
-            def window(number: int, places: list[int] = places, n: int = n_samples, read: Any = read) -> None:
-                if len(read(places[number], places[number] + n)) != n:
-                    raise RuntimeError(f"{name} read a window that is too short")
-
-            row[f"window of {what}"] = _median_ms(window, count)
+            row[f"window of {what}"] = _median_ms(_window(read, places, n_samples), count)
         found[name] = row
     for path in paths.values():
         _remove(path)
@@ -136,10 +133,8 @@ def try_chunks(folder: Path, n_channels: int, seconds: float, count: int) -> dic
                 read = readers(path, path, path, path, n_channels)
                 for who in ("open_run", "zarr on the run"):
                     get = read[who]()
-                    places = np.random.default_rng(1).integers(0, round(seconds * RATE) - 900, count)
-                    row[f"{name}, 10 ms by {who}, ms"] = _median_ms(
-                        lambda i, get=get, places=places: get(int(places[i]), int(places[i]) + 300), count
-                    )
+                    places = np.random.default_rng(1).integers(0, round(seconds * RATE) - 900, count).tolist()
+                    row[f"{name}, 10 ms by {who}, ms"] = _median_ms(_window(get, places, 300), count)
                 _remove(path)
             found[f"{size // 1024} KiB"] = row
     finally:
@@ -173,7 +168,7 @@ def measure(
         result["live"] = {
             f"{n} channels, {compression}": record_live(folder, n, live, compression)
             for n in CHANNELS
-            for compression in ("none", "lz4", "zstd")
+            for compression in LIVE
         }
         result["read"] = read_windows(folder, CHANNELS[0], long, count)
         result["chunks"] = try_chunks(folder, CHANNELS[0], seconds, count)
@@ -200,10 +195,10 @@ def ratios(result: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-ABOUT = """int16 at 30 kHz, in writes of 20 ms, flushed four times a second: noise with slow waves on it. Written as
-fast as it goes, all ways turn by turn, on one disk; *worst pause* is the longest single write or flush of all rounds.
-*Live* is a source in one process and a recorder in another, at the
-true pace, without loss. Windows are read from anywhere in a long recording, while the disk's cache is
+ABOUT = """int16 at 30 kHz, noise on slow waves, in writes of 20 ms, flushed four times a
+second. Written as fast as it goes, all ways turn by turn, on one disk; *worst pause* is the longest single
+write or flush of all rounds. *Live* is a source in one process and a recorder in another, at the true pace,
+without loss. Windows are read from anywhere in a long recording, while the disk's cache is
 warm.""".splitlines()
 
 
@@ -226,6 +221,16 @@ def _table(first: str, rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     return lines + [
         f"| {name} | {' | '.join(f'{row[c]:g}' for c in columns)} |" for name, row in rows.items()
     ]
+
+
+def _window(read: Callable[[int, int], Samples], places: list[int], n_samples: int) -> Callable[[int], None]:
+    """What reads the window of a number, and looks at its length."""
+
+    def window(number: int) -> None:
+        if len(read(places[number], places[number] + n_samples)) != n_samples:
+            raise RuntimeError("a window that was read is too short")
+
+    return window
 
 
 def _median_ms(call: Any, count: int) -> float:

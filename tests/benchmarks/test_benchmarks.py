@@ -83,7 +83,7 @@ def test_a_small_form_of_the_node_benchmark_runs(jupyter_home) -> None:
 SMALL_RECORDING = """
 import json
 from tests.benchmarks import recording
-recording.CHUNK_SIZES = (2**16,)
+recording.CHUNK_SIZES, recording.LIVE = (2**16,), ("none",)
 result = recording.measure(rounds=1, seconds=0.1, live=1, long=1.2, count=2)
 print(json.dumps([result, recording.ratios(result), recording.page(result)]))
 """

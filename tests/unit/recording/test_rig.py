@@ -1,0 +1,117 @@
+"""What a run says of the set-up that made it, and of the clocks in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.rig import (
+    ClockReading,
+    Connection,
+    HostEntry,
+    NodeEntry,
+    NodeGroupEntry,
+    NodeTypeEntry,
+    Rig,
+)
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.testing import ManualClock
+
+MS = 1_000_000
+
+
+def node(name, group, role, kind):
+    return NodeEntry(name=name, nodegroup=group, role=role, type=NodeTypeEntry(name=kind), settings={})
+
+
+RIG = Rig(
+    hosts=(HostEntry(name="rig1"), HostEntry(name="store")),
+    nodegroups=(NodeGroupEntry(name="a", host="rig1"), NodeGroupEntry(name="b", host="store")),
+    nodes=(node("amp", "a", "source", "SignalGenerator"), node("rec", "b", "sink", "Recorder")),
+    connections=(Connection(source="amp", output="out", target="rec", input="ecg"),),
+)
+
+
+def reading(clock, host, offset_ns, uncertainty_ns=0):
+    return ClockReading(time_ns=clock.now_ns(), host=host, offset_ns=offset_ns, uncertainty_ns=uncertainty_ns)
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
+    recorder.clock = ManualClock()
+    yield recorder
+    recorder.close()
+
+
+def test_the_rig_is_in_the_run_from_the_beginning_and_follows_changes(recorder):
+    recorder.take_rig(RIG, "rec")
+    recorder.open({"ecg": StreamSpec()})
+    run = open_run(recorder.folder)
+    assert run.rig == RIG
+    assert (run.manifest().recorder, run.manifest().recorded_on) == ("rec", "store")
+    changed = Rig(hosts=RIG.hosts, nodegroups=RIG.nodegroups, nodes=RIG.nodes[1:])
+    recorder.take_rig(changed, "rec")
+    recorder.flush()
+    assert run.rig == changed
+
+
+def test_a_recorder_without_a_manager_has_no_rig(recorder):
+    recorder.open({"ecg": StreamSpec()})
+    run = open_run(recorder.folder)
+    assert run.rig is None
+    assert len(run.clocks) == 0
+    assert not run.clocks.knows("rig1")
+
+
+def test_times_are_brought_to_the_recording_hosts_clock(recorder):
+    clock = recorder.clock
+    recorder.take_rig(RIG, "rec")
+    recorder.take_clocks([reading(clock, "rig1", 500 * MS, 3), reading(clock, "store", 100 * MS, 4)])
+    recorder.open({"ecg": StreamSpec(sample_rate=10.0)})
+    started = clock.now_ns()
+    # The producer's clock is 400 ms ahead of the recording host's.
+    recorder.write(Chunk(0, np.zeros((5, 1)), time_ns=started + 400 * MS, uncertainty_ns=2), "ecg")
+    recorder.flush()
+    signal = open_run(recorder.folder)["ecg"]
+    assert signal.producer == "rig1"
+    assert signal.is_on_one_clock
+    np.testing.assert_allclose(signal.times, np.arange(5) / 10, atol=1e-9)
+    np.testing.assert_allclose(
+        signal.times_between(0, 5, corrected=False), 0.4 + np.arange(5) / 10, atol=1e-9
+    )
+    assert signal.uncertainty == pytest.approx(9e-9)
+
+
+def test_clocks_are_interpolated(recorder):
+    clock = recorder.clock
+    recorder.take_rig(RIG, "rec")
+    recorder.open({"ecg": StreamSpec()})
+    for offset in (0, 10 * MS):
+        recorder.take_clocks([reading(clock, "rig1", offset, offset), reading(clock, "store", 0)])
+        recorder.flush()
+        clock.advance(10.0)
+    clocks = open_run(recorder.folder).clocks
+    assert clocks.hosts == ("rig1", "store")
+    first = clocks.readings[0].time_ns
+    shift, doubt = clocks.shift("rig1", first + np.array([-1, 0, 5, 10, 99]) * 1000 * MS)
+    np.testing.assert_array_equal(shift, np.array([0, 0, -5, -10, -10]) * MS)
+    np.testing.assert_array_equal(doubt, -shift)
+    own, _ = clocks.shift("store", [first])
+    assert own.tolist() == [0]
+    assert not clocks.knows("elsewhere")
+
+
+def test_what_was_told_survives_the_recorder_and_a_cut_line(recorder):
+    recorder.take_rig(RIG, "rec")
+    recorder.take_clocks([reading(recorder.clock, "rig1", 1), reading(recorder.clock, "store", 2)])
+    recorder.open({"ecg": StreamSpec()})
+    with (recorder.folder / "clocks.jsonl").open("ab") as file:
+        file.write(b'{"time_ns": 1')
+    run = open_run(recorder.folder)  # as it would be found after a kill
+    assert [r.offset_ns for r in run.clocks.readings] == [1, 2]
+    recorder.take_clocks([reading(recorder.clock, "rig1", 3)])
+    recorder.close()
+    assert [r.offset_ns for r in run.clocks.readings] == [1, 2, 3]
