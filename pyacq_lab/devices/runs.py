@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.devices.recordings import (
@@ -17,7 +16,7 @@ from pyacq_lab.devices.recordings import (
     chosen_segments,
     event_track,
 )
-from pyacq_lab.model.events import event_dtype, events_in
+from pyacq_lab.model.events import holds_events
 from pyacq_lab.model.names import port_name
 from pyacq_lab.recording.run import open_run
 from pyacq_lab.recording.signal import Signal
@@ -65,8 +64,8 @@ def load_run(folder: Path, segment: int | None) -> Tracks:
 
 def _track(signal: Signal, delay_ns: int, begin_ns: int) -> Track:
     spec = signal.spec
-    if spec.streamtype == "event" and spec.np_dtype.names == event_dtype().names:
-        events = events_in(np.concatenate([signal.raw(a, b) for a, b in signal.pieces]))
+    if holds_events(spec):
+        events = signal.events
         return event_track(signal.name, events, begin_ns, spec.sample_rate)
     return Recording(
         SignalRows(signal),

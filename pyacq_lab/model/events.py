@@ -119,9 +119,14 @@ def events_in(data: npt.NDArray[Any]) -> list[Event]:
     return [Event(*row[:5], label=row[5].decode()) for row in rows]
 
 
+def holds_events(spec: StreamSpec) -> bool:
+    """Whether samples of a stream are events, one each."""
+    return spec.streamtype == "event" and not spec.sample_shape and spec.np_dtype.names == event_dtype().names
+
+
 def require_events(spec: StreamSpec, who: str) -> StreamSpec:
     """Give the spec back if it is one of events. Raises StreamMismatch where it is not."""
-    if spec.streamtype != "event" or spec.shape != (-1,) or spec.np_dtype.names != event_dtype().names:
+    if not holds_events(spec):
         raise StreamMismatch(
             f"{who} takes events, shape (-1,), of {event_dtype()}, as triggers give them; "
             f"came: {spec.streamtype} of {spec.np_dtype}, shape {spec.shape}"

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk
-from pyacq_lab.model.events import event_dtype
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.files import LineFile, read_lines
 from pyacq_lab.recording.manifest import EVENTS, JOURNAL, JournalLine
@@ -39,11 +38,6 @@ class EventLine(msgspec.Struct, frozen=True, omit_defaults=True):
     code: int
     label: str = ""
     label_bytes: bytes | None = None
-
-
-def holds_events(spec: StreamSpec) -> bool:
-    """Whether samples of a stream are events, one each."""
-    return spec.streamtype == "event" and not spec.sample_shape and spec.np_dtype.names == event_dtype().names
 
 
 class EventWriter:

@@ -31,6 +31,7 @@ from urllib.parse import quote
 import msgspec
 
 from pyacq_lab.errors import RecordingError
+from pyacq_lab.model.events import holds_events
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.rig import Rig
 from pyacq_lab.model.stream import StreamSpec
@@ -212,6 +213,20 @@ def stream_folder(name: str) -> str:
     """Folder of a stream, from the run folder; any name makes a legal one."""
     # Dots are legal, but a name of dots alone is a place of the file system.
     return "streams/" + (quote(name, safe=" ") if name.strip(".") else name.replace(".", "%2E"))
+
+
+def empty_segment(name: str, spec: StreamSpec) -> SegmentEntry:
+    """What there would be of a stream if it had begun and nothing had come."""
+    return SegmentEntry(
+        folder=f"{stream_folder(name)}/0",
+        kind="events" if holds_events(spec) else "array",
+        spec=spec,
+        chunk_rows=1,
+        shard_chunks=1,
+        epoch=0,
+        start=0,
+        acknowledged=0,
+    )
 
 
 def read_manifest(folder: Path, file: str = MANIFEST) -> Manifest:

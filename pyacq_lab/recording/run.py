@@ -15,7 +15,7 @@ from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.rig import Rig
 from pyacq_lab.recording.annotations import Annotation, Annotations, annotate, read_annotations
 from pyacq_lab.recording.clocks import ClockTable
-from pyacq_lab.recording.manifest import Manifest, StreamEntry, read_manifest
+from pyacq_lab.recording.manifest import Manifest, StreamEntry, empty_segment, read_manifest
 from pyacq_lab.recording.signal import Signal
 
 
@@ -151,12 +151,10 @@ class Run:
     def __getitem__(self, key: str | tuple[str, int]) -> Signal:
         """Signal of a stream; ``run[name, i]`` where it was started several times.
 
-        Signals of several starts are never joined.
+        Signals of several starts are never joined. Where nothing of a stream was recorded, it is empty.
         """
         name, number = key if isinstance(key, tuple) else (key, None)
-        segments = self.segments(name)
-        if not segments:
-            raise UnknownName(f"no sample of {name!r} was recorded yet")
+        segments = self.segments(name) or (self._nothing_of(name),)
         if number is None and len(segments) > 1:
             listed = "; ".join(f"{i}: {s.duration:.3f} s" for i, s in enumerate(segments))
             raise UnknownName(
@@ -166,6 +164,11 @@ class Run:
             return segments[number or 0]
         except IndexError:
             raise UnknownName(f"{name!r} has segments 0 to {len(segments) - 1}, not {number}") from None
+
+    def _nothing_of(self, name: str) -> Signal:
+        """Signal of a stream of which no sample came."""
+        manifest = self.manifest()
+        return Signal(name, self.path, empty_segment(name, manifest.streams[name].spec), manifest.started_ns)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.streams)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import RecordingError, SamplesGone
 from pyacq_lab.model.chunk import Gap
+from pyacq_lab.model.events import Event, events_in
 from pyacq_lab.model.optional import import_optional
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.clocks import ClockTable
@@ -240,6 +241,17 @@ class Signal:
         """Samples acquired from ``start`` to before ``stop``, s since the run's start; as ``signal[a:b]``."""
         first = self.index_at(start)
         return self[first : max(first, self.index_at(stop))]
+
+    @property
+    def events(self) -> list[Event]:
+        """Events of a stream of events; those in gaps never came.
+
+        Raises
+        ------
+        ConfigurationError
+            The stream is not one of events.
+        """
+        return events_in(np.concatenate([self.raw(a, b) for a, b in self.pieces]))
 
     def to_xarray(self) -> Any:
         """Make an `xarray.DataArray`, with times (s), channel names and units; samples are read when needed.

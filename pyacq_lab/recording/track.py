@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.events import holds_events
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording.eventtable import EventWriter, holds_events
+from pyacq_lab.recording.eventtable import EventWriter
 from pyacq_lab.recording.evidence import is_unfinished, salvage
 from pyacq_lab.recording.manifest import (
     EndLine,

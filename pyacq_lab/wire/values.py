@@ -25,7 +25,7 @@ from msgspec.msgpack import Ext
 from numpy.lib import format as npformat
 
 from pyacq_lab.errors import ProtocolError
-from pyacq_lab.model import clock, graph, ledger, logs, recipe, remote, rig, status, stream
+from pyacq_lab.model import annotation, clock, graph, ledger, logs, recipe, remote, rig, status, stream
 
 Buffer = bytes | bytearray | memoryview
 
@@ -77,6 +77,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
         recipe.InputRecipe,
         recipe.OutputRecipe,
         recipe.NodeRecipe,
+        annotation.Annotation,
         rig.GroupParts,
         rig.Rig,
         rig.ClockReading,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, UnknownName
-from pyacq_lab.model.events import Event, event_dtype, events_in
+from pyacq_lab.model.events import Event, holds_events
 from pyacq_lab.recording.annotations import Annotation, Annotations
 from pyacq_lab.recording.manifest import Manifest
 from pyacq_lab.recording.run import Run
@@ -59,7 +59,7 @@ class Part:
     def is_events(self) -> bool:
         """Whether its samples are events."""
         spec = self.signal.spec
-        return spec.streamtype == "event" and spec.np_dtype.names == event_dtype().names
+        return holds_events(spec)
 
     @property
     def is_table(self) -> bool:
@@ -92,7 +92,7 @@ class Part:
 
     def events(self) -> list[Event]:
         """Events, all at once: they are few. Those in gaps never came."""
-        return events_in(np.concatenate([self.signal.raw(a, b) for a, b in self.signal.pieces]))
+        return self.signal.events
 
     def time_of(self, event: Event) -> float:
         """Time of an event, s since the run's start; NaN where it is unknown."""

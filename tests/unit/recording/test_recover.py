@@ -102,6 +102,9 @@ def check_whole(folder, report, extra=0):
             mask[gap.start : gap.stop] = True
         np.testing.assert_array_equal(signal.raw()[~mask], wanted[rows][~mask])
         if segment.name == "keys":
+            assert [event.label for event in signal.events] == [
+                f"key {i}" for i in range(len(signal)) if not mask[i]
+            ]
             continue
         array = zarr.open_array(signal.folder, mode="r")
         assert array.shape[0] == len(signal)

@@ -101,8 +101,18 @@ def test_names(run):
     assert len(run) == 3
     with pytest.raises(UnknownName, match=r"holds no stream 'ecg' \(it holds: ints, floats, none"):
         run["ecg"]
-    with pytest.raises(UnknownName, match="no sample of 'none'"):
-        run["none"]
+
+
+def test_a_stream_of_which_nothing_came_is_empty(run):
+    signal = run["none"]
+    assert (len(signal), signal.gaps, signal.duration) == (0, (), 0.0)
+    assert signal[:].shape == signal.raw().shape == (0, 1)
+    assert signal.times.shape == (0,)
+    assert signal.index_at(1.0) == 0
+    assert "[0, 0)" in repr(signal)
+    assert run.segments("none") == ()
+    with pytest.raises(UnknownName, match="'none' has segments 0 to 0, not 1"):
+        run["none", 1]
 
 
 @pytest.mark.parametrize(
