@@ -13,7 +13,7 @@ from pyacq_lab.errors import ConfigurationError
 _NAME = re.compile(r"[^\s/:.\x00-\x1f\x7f][^/:.\x00-\x1f\x7f]{0,63}")
 
 OF_HANDLES = frozenset(
-    {"call", "group", "info", "input", "inputs", "name", "output", "outputs", "state", "where"}
+    {"call", "group", "info", "input", "inputs", "name", "output", "outputs", "state", "wants_rig", "where"}
 )
 """Names that the handle of a node has for itself; methods of a node type by these could not be called."""
 
