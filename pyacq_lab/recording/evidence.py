@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pyacq_lab.errors import RecordingError
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.recording.eventtable import EventLine
 from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.manifest import (
@@ -38,13 +39,19 @@ def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
     return bool(lines) and not problem and _end_of(lines) is None
 
 
-def salvage(run_folder: Path, entry: SegmentEntry) -> None:
-    """Acknowledge what a killed recorder had written and not acknowledged yet."""
+def salvage(run_folder: Path, entry: SegmentEntry) -> HopLedger:
+    """Acknowledge what a killed recorder had written and not acknowledged yet; give the accounts of that."""
     lines, _ = journal_of(run_folder, entry)
-    stop = entry.start + rows_on_disk(run_folder, entry, lines)
-    if stop > entry.acknowledged:
-        entry.acknowledged = stop
-        entry.gaps = gaps_of(entry, lines)
+    before, stop = entry.acknowledged, entry.start + rows_on_disk(run_folder, entry, lines)
+    if stop <= before:
+        return HopLedger()
+    entry.acknowledged = stop
+    entry.gaps = gaps_of(entry, lines)
+    found = [(gap.stop - max(gap.start, before), gap.reason) for gap in entry.gaps if gap.stop > before]
+    received = stop - before - sum(n for n, _ in found)
+    dropped = sum(n for n, reason in found if reason == "dropped")
+    nbytes = received * entry.spec.sample_nbytes
+    return HopLedger(sent=received + dropped, received=received, dropped=dropped, nbytes=nbytes)
 
 
 def gaps_of(entry: SegmentEntry, lines: Iterable[JournalLine]) -> list[GapLine]:

@@ -337,7 +337,8 @@ class Recorder(Sink):
             if is_first:
                 self._past[name] = entry.ledger
             self._past.setdefault(name, HopLedger())
-            self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
+            track = self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
+            self._past[name] = track.salvaged.after(self._past[name])
         self.folder, self._room = folder, DiskRoom(folder)
         self._note_rig()
         self._write_clocks()

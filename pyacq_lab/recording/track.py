@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.events import holds_events
+from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.eventtable import EventWriter
 from pyacq_lab.recording.evidence import is_unfinished, salvage
@@ -132,8 +133,10 @@ class Track:
         self._unfinished = (
             was_killed and bool(entry.segments) and is_unfinished(run_folder, entry.segments[-1])
         )
+        self.salvaged = HopLedger()
+        """Accounts of what a killed recorder had written and not acknowledged: it is now."""
         if self._unfinished:
-            salvage(run_folder, entry.segments[-1])
+            self.salvaged = salvage(run_folder, entry.segments[-1])
         write_group(run_folder / stream_folder(name))
 
     @property

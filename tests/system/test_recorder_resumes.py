@@ -69,6 +69,7 @@ def test_it_records_on_without_a_gap(manager, tmp_path, until, by_hand) -> None:
     assert run.state == "stopped"
     ledger = run.ledger("raw")
     assert (ledger.dropped, ledger.pending) == (0, 0)
+    assert ledger.sent == ledger.received == len(run["raw"])
 
 
 def test_what_is_gone_is_one_gap(manager, tmp_path, until) -> None:
