@@ -5,6 +5,7 @@ It is what a recording keeps of what made it. Nothing in it is ever executed.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -171,8 +172,20 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True):
         return "" if entry is None else groups.get(entry.nodegroup, "")
 
     def producers(self, node: str) -> dict[str, str]:
-        """Names of the hosts of what a node reads, by its inputs."""
-        return {c.input: self.host_of(c.source) for c in self.connections if c.target == node}
+        """Names of the hosts whose clocks stamped what a node reads, by its inputs; empty where not known.
+
+        A transform passes on the times of its first input: it is the host of the source behind it.
+        """
+        return {c.input: self._stamped_on(c.source) for c in self.connections if c.target == node}
+
+    def _stamped_on(self, name: str) -> str:
+        passed: set[str] = set()
+        while (node := self.node(name)) is not None and name not in passed:
+            if node.role == "source":
+                return self.host_of(name)
+            passed.add(name)
+            name = next((c.source for c in self.connections if c.target == name), "")
+        return ""
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,3 +219,19 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
             uncertainty_ns=clock.uncertainty_ns,
             drift_ppm=clock.drift_ppm,
         )
+
+
+def plain_settings(settings: Any) -> Any:
+    """Settings, or values in them, as JSON knows them: infinity and NaN as text, which is read as these.
+
+    As numbers they would become ``null``, which means something else to a setting.
+    """
+    match settings:
+        case float() if not math.isfinite(settings):
+            return str(settings)
+        case dict():
+            return {key: plain_settings(value) for key, value in settings.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list():
+            return [plain_settings(value) for value in settings]  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return settings

@@ -9,7 +9,7 @@ from pyacq_lab.errors import ConfigurationError, UnknownName
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
-from pyacq_lab.model.rig import GroupParts, NodeEntry, OutputEntry
+from pyacq_lab.model.rig import GroupParts, NodeEntry, OutputEntry, plain_settings
 from pyacq_lab.model.roles import Component, Sink, Source
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.node.context import NodeContext
@@ -129,7 +129,7 @@ class NodeGroup:
             role=role_of(node.component_type),
             type=self._registry.entry(node.component_type),
             state=status.state,
-            settings=dict(status.settings) if is_configured else None,
+            settings=plain_settings(status.settings) if is_configured else None,
             outputs=tuple(OutputEntry(name=o.name, spec=o.spec) for o in list(node.outputs.values())),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 import time
@@ -42,6 +43,8 @@ from pyacq_lab.recording.packing import Compression
 from pyacq_lab.recording.track import Storage, Track
 from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
 from pyacq_lab.recording.zarr_layout import write_group
+
+log = logging.getLogger(__name__)
 
 ARRAYS_EVERY_NS = 1_000_000_000
 """Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
@@ -137,6 +140,7 @@ class Recorder(Sink):
         self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
         self._rig: tuple[Rig, str] | None = None  # as told last, and this node's name in it
         self._is_rig_news = False
+        self._has_lost_clocks = False
         self._readings: deque[ClockReading] = deque(maxlen=MOST_READINGS)
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
@@ -356,15 +360,22 @@ class Recorder(Sink):
                 manifest.streams[stream].producer = producer
 
     def _write_clocks(self) -> None:
-        """Append what was told of the clocks."""
+        """Append what was told of the clocks; what goes wrong is told once, and stops no recording."""
         if self.folder is None or not self._readings:
             return
         readings = [self._readings.popleft() for _ in range(len(self._readings))]
-        file = LineFile(self.folder / CLOCKS)
         try:
-            file.write(*readings)
-        finally:
-            file.close()
+            file = LineFile(self.folder / CLOCKS)
+            try:
+                file.write(*readings)
+            finally:
+                file.close()
+        except OSError as error:
+            if not self._has_lost_clocks:
+                self._has_lost_clocks = True
+                log.error(
+                    "clock offsets cannot be written to %s: %s; recording goes on without", self.folder, error
+                )
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None

@@ -18,6 +18,30 @@ PATIENCE = 30.0
 
 _INVITATION = re.compile(r'manager\.add_host\("(?P<endpoint>[^"]+)", key="(?P<key>[^"]+)"\)')
 
+# A host server whose clock, and that of all that it starts, is wrong from the beginning. A number of ns on
+# its standard input makes it jump.
+SHIFTED_HOST = """
+import asyncio, sys, threading
+from pyacq_lab.host.server import HostServer
+from pyacq_lab.transport.clock import SystemClock
+
+clock = SystemClock(SystemClock().anchor_ns + int(sys.argv[3]))
+
+def listen():
+    for line in sys.stdin:
+        clock.anchor_ns += int(line)
+        print("jumped", flush=True)
+
+async def serve():
+    host = HostServer(sys.argv[1], name=sys.argv[2], clock=clock)
+    await host.start()
+    print(host.endpoint, host.invitation, flush=True)
+    threading.Thread(target=listen, daemon=True).start()
+    await host.serve()
+
+asyncio.run(serve())
+"""
+
 # Runs in a nodegroup: a child in the nodegroup's session and one that has left it.
 SPAWN_CHILDREN = """
 import subprocess

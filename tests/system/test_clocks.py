@@ -10,7 +10,7 @@ from typing import Any
 
 import netns
 import pytest
-from programs import Program
+from programs import SHIFTED_HOST, Program
 
 from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.logs import LogRecord
@@ -18,30 +18,6 @@ from pyacq_lab.model.logs import LogRecord
 S = 10**9
 
 WHY_NOT = netns.why_not()
-
-# A host server whose clock, and that of all that it starts, is wrong from the beginning. A number of ns on
-# its standard input makes it jump.
-HOST = """
-import asyncio, sys, threading
-from pyacq_lab.host.server import HostServer
-from pyacq_lab.transport.clock import SystemClock
-
-clock = SystemClock(SystemClock().anchor_ns + int(sys.argv[3]))
-
-def listen():
-    for line in sys.stdin:
-        clock.anchor_ns += int(line)
-        print("jumped", flush=True)
-
-async def serve():
-    host = HostServer(sys.argv[1], name=sys.argv[2], clock=clock)
-    await host.start()
-    print(host.endpoint, host.invitation, flush=True)
-    threading.Thread(target=listen, daemon=True).start()
-    await host.serve()
-
-asyncio.run(serve())
-"""
 
 # Two nodegroups whose loggers are called in turns; each call returns when its record is made. What is closer
 # together than the two clocks' uncertainties has no order that anybody could tell.
@@ -107,7 +83,7 @@ class Lab:
         invitations: list[str] = []
         for name, shift in shifts.items():
             endpoint = f"tcp://{machines.address(name)}:8000"
-            host = start_script(HOST, endpoint, name, str(shift), prefix=machines.prefix(name))
+            host = start_script(SHIFTED_HOST, endpoint, name, str(shift), prefix=machines.prefix(name))
             self.hosts[name] = host
             invitations += host.line().split()
         self.notebook = start_script(NOTEBOOK, *invitations, prefix=machines.prefix("notebook"))
@@ -179,13 +155,13 @@ def test_the_clock_of_a_host_is_known_when_it_is_added_and_better_later(start_ho
 
 
 def test_a_host_that_was_started_again_has_another_clock(start_script, manager, until) -> None:
-    first = start_script(HOST, "tcp://127.0.0.1:0", "rig", str(40 * S))
+    first = start_script(SHIFTED_HOST, "tcp://127.0.0.1:0", "rig", str(40 * S))
     endpoint, invitation = first.line().split()
     handle = manager.add_host(endpoint, invitation)
     assert abs(handle.clock.offset_ns - 40 * S) < S
     first.close()
 
-    again = start_script(HOST, endpoint, "rig", str(-40 * S))
+    again = start_script(SHIFTED_HOST, endpoint, "rig", str(-40 * S))
     again.line()
 
     until(lambda: handle.clock.n_probes and handle.clock.offset_ns < 0, 20)
@@ -197,7 +173,8 @@ def test_a_host_that_was_started_again_has_another_clock(start_script, manager, 
 def test_two_hosts_of_one_name_are_each_corrected_by_their_own_clock(start_script, manager, until) -> None:
     shifts = {"first": 50 * S, "second": -50 * S}
     for group, shift in shifts.items():
-        endpoint, invitation = start_script(HOST, "tcp://127.0.0.1:0", "rig", str(shift)).line().split()
+        host = start_script(SHIFTED_HOST, "tcp://127.0.0.1:0", "rig", str(shift))
+        endpoint, invitation = host.line().split()
         manager.add_host(endpoint, invitation).create_nodegroup(group)
     assert [host.clock.host for host in manager.list_hosts()] == ["rig", "rig-2"]
 

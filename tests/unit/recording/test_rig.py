@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,9 +17,12 @@ from pyacq_lab.model.rig import (
     NodeGroupEntry,
     NodeTypeEntry,
     Rig,
+    plain_settings,
 )
 from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.processing.aligner import StreamAligner
 from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording.manifest import CLOCKS
 from pyacq_lab.testing import ManualClock
 
 MS = 1_000_000
@@ -115,3 +121,54 @@ def test_what_was_told_survives_the_recorder_and_a_cut_line(recorder):
     recorder.take_clocks([reading(recorder.clock, "rig1", 3)])
     recorder.close()
     assert [r.offset_ns for r in run.clocks.readings] == [1, 2, 3]
+
+
+def wired(*pairs):
+    return tuple(Connection(source=a, output="out", target=b, input=c) for a, b, c in pairs)
+
+
+def test_transforms_pass_on_the_times_of_the_source_behind_their_first_input():
+    rig = Rig(
+        nodegroups=RIG.nodegroups,
+        nodes=(
+            node("far", "a", "source", "SignalGenerator"),
+            node("near", "b", "source", "SignalGenerator"),
+            node("filter", "b", "transform", "SosFilter"),
+            node("aligner", "b", "transform", "StreamAligner"),
+            node("loop", "b", "transform", "SosFilter"),
+            node("rec", "b", "sink", "Recorder"),
+        ),
+        connections=wired(
+            ("far", "filter", "in"),
+            ("filter", "aligner", "first"),
+            ("near", "aligner", "second"),
+            ("loop", "loop", "in"),
+            ("filter", "rec", "filtered"),
+            ("aligner", "rec", "aligned"),
+            ("near", "rec", "near"),
+            ("loop", "rec", "loop"),
+            ("gone", "rec", "gone"),
+        ),
+    )
+    assert rig.producers("rec") == {
+        "filtered": "rig1", "aligned": "rig1", "near": "store", "loop": "", "gone": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("fill", [math.inf, -math.inf, math.nan, 1.5, None])
+def test_settings_come_back_from_json_as_they_were(fill):
+    settings_type = StreamAligner.settings_type
+    settings = settings_type.checked(inputs={"eeg": "reference", "force": "linear"}, fill_value=fill)
+    plain = plain_settings(settings.model_dump(mode="json"))
+    again = settings_type.checked(**msgspec.json.decode(msgspec.json.encode(plain)))
+    assert again.fill_value == pytest.approx(fill, nan_ok=True)
+
+
+def test_clocks_that_cannot_be_written_are_told_once_and_stop_nothing(recorder, caplog):
+    recorder.open({"ecg": StreamSpec.of("<f4", shape=(-1, 1), sample_rate=100.0)})
+    (recorder.folder / CLOCKS).mkdir()
+    for start in (0, 10):
+        recorder.take_clocks([reading(recorder.clock, "rig1", 0)])
+        recorder.write(Chunk(start, np.zeros((10, 1), "f4")), "ecg")
+        assert recorder.flush() == {"ecg": start + 10}
+    assert len([r for r in caplog.records if "clock offsets cannot be written" in r.message]) == 1
