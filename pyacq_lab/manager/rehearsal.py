@@ -87,6 +87,7 @@ def plan(
     connections = tuple(c for c in rig.connections if c.target in kept)
     streams_of = {(c.source, c.output): c.input for c in rig.connections if c.target == recorder}
     played: dict[tuple[str, str], str] = {}
+    lacking: list[str] = []  # nodes that cannot be made as things are
     for connection in connections:
         output = connection.source, connection.output
         if connection.source in kept:
@@ -94,16 +95,27 @@ def plan(
         if streams_of.get(output) in recorded:
             played[output] = streams_of[output]
         else:
+            lacking.append(connection.target)
             problems.append(
                 f"{connection.target}.{connection.input} reads {'.'.join(output)}, which was not recorded: "
                 f"leave {connection.target} out, skip=[{connection.target!r}]"
             )
     for node in kept.values():
         if node.type.registered == "defined" and node.type.name not in known:
+            lacking.append(node.name)
             problems.append(
                 f"{node.name} is a {node.type.name}, which was defined in a notebook: define it and give "
                 f"node_types=[{node.type.qualname}], or leave it out, skip=[{node.name!r}]"
             )
+    for name in lacking:  # which grows meanwhile: those that read them, and those that read these
+        for c in connections:
+            is_played = streams_of.get((c.source, c.output)) in recorded
+            if c.source == name and not is_played and c.target not in lacking:
+                lacking.append(c.target)
+                problems.append(
+                    f"{c.target}.{c.input} reads {c.source}.{c.output}, which was not recorded either: where "
+                    f"{c.source} is left out, leave {c.target} out, too, skip=[{c.target!r}]"
+                )
     if problems:
         raise ConfigurationError("the run cannot be rehearsed: " + "; ".join(problems))
     return Plan(tuple(kept.values()), played, connections)

@@ -71,6 +71,37 @@ def test_all_that_cannot_be_made_is_named_at_once():
     )
 
 
+def test_what_reads_what_cannot_be_made_is_named_too_unless_that_was_recorded():
+    rig = Rig(
+        nodes=(
+            *RIG.nodes,
+            node("spectrum", "transform", "Spectrum"),
+            node("loud", "sink", "AudioOutput"),
+            node("rate", "transform", "MovingMean"),
+        ),
+        connections=(
+            *RIG.connections,
+            wire("spectrum", "loud"),  # in the order in which they are not found
+            wire("mic", "spectrum"),
+            wire("detector", "rate"),
+            wire("detector", "rec", "spikes"),
+        ),
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        plan(rig, "rec", ["raw", "spikes"])
+    text = str(refused.value)
+    assert "spectrum.in reads mic.out, which was not recorded: leave spectrum out" in text
+    assert (
+        "loud.in reads spectrum.out, which was not recorded either: where spectrum is left out, leave loud "
+        "out, too, skip=['loud']"
+    ) in text
+    assert "rate" not in text  # the spikes that it reads can be played
+    assert names(plan(rig, "rec", ["raw", "spikes"], skip=["spectrum", "loud", "detector"])) == [
+        "filter",
+        "rate",
+    ]
+
+
 def test_what_was_never_configured_is_left_out():
     idle = NodeEntry(name="idle", nodegroup="g", role="sink", type=NodeTypeEntry(name="Recorder"))
     assert names(plan(Rig(nodes=(*RIG.nodes, idle)), "rec", ["raw"], known_types=["Spikes"])) == [
