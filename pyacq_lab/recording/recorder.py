@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,9 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import filelock
-import numpy as np
 
-from pyacq_lab._version import __version__
 from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
@@ -34,14 +30,12 @@ from pyacq_lab.recording.manifest import (
     MANIFEST,
     Manifest,
     StreamEntry,
-    facts_of,
-    read_manifest,
     write_manifest,
 )
 from pyacq_lab.recording.packing import Compression
+from pyacq_lab.recording.runfolder import folder_of, make_run, remove_made, take_folder, take_up
 from pyacq_lab.recording.track import Storage, Track
 from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
-from pyacq_lab.recording.zarr_layout import write_group
 
 ARRAYS_EVERY_NS = 1_000_000_000
 """Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
@@ -150,14 +144,20 @@ class Recorder(Sink):
             Video is to be encoded, and there is no encoder on this machine.
         """
         self.close()
-        with self._explained():
-            folder = self.folder or self._find_folder()
+        with self._explained(), ExitStack() as undo:
+            folder, is_new, settings, now_ns = self.folder, False, self.settings, self.clock.now_ns()
+            if folder is None:
+                folder = folder_of(settings.path, now_ns, settings.min_free)
+                is_new = take_folder(folder, may_exist=settings.existing == "continue")
+            if is_new:
+                undo.callback(remove_made, folder)
             self._lock = lock_run(folder)
-            try:
-                self._begin(folder, inputs)
-            except BaseException:
-                self._release()
-                raise
+            undo.callback(self._release)
+            if self.folder is None:
+                undo.callback(setattr, self, "folder", None)
+                self._manifest = make_run(folder, now_ns) if is_new else take_up(folder, now_ns)
+            self._begin(folder, inputs)
+            undo.pop_all()
 
     def places(self) -> Mapping[str, StreamPlace]:
         """Where a recorder that was killed had come to: what its producers still have is filled in."""
@@ -282,43 +282,6 @@ class Recorder(Sink):
 
     # --- the run folder
 
-    def _find_folder(self) -> Path:
-        """The run folder: made, or found and to be continued."""
-        settings = self.settings
-        now_ns = self.clock.now_ns()
-        now = time.gmtime(now_ns // 1_000_000_000)
-        names = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H-%M-%S", now)}
-        text = settings.path
-        for key, value in names.items():
-            text = text.replace("{" + key + "}", value)
-        folder = Path(text).expanduser().absolute()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        DiskRoom(folder.parent).require(settings.min_free)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if settings.existing == "continue":
-                self._manifest = read_manifest(folder)
-                return folder
-            raise RecordingError(
-                f"{folder} exists already and is never overwritten: give another path, "
-                "one with {date} and {time} in it, or existing='continue' to add to the run that is there"
-            ) from None
-        self._manifest = Manifest(
-            started_ns=now_ns,
-            host=platform.node(),
-            software={
-                "pyacq_lab": __version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "platform": platform.platform(),
-            },
-            streams={},
-        )
-        write_group(folder, facts_of(self._manifest))
-        write_group(folder / "streams")
-        return folder
-
     def _begin(self, folder: Path, inputs: Mapping[str, StreamSpec]) -> None:
         """Get ready for samples of these streams."""
         settings = self.settings
@@ -386,10 +349,10 @@ class Recorder(Sink):
         fsync = self.settings.fsync
         is_synced = fsync == "flush" or (fsync == "chunk" and state == "stopped")
         now_ns = self.clock.now_ns()
+        write_manifest(self.folder, self._manifest, sync=is_synced, file=MANIFEST)
         if is_change or now_ns - self._backup_ns >= BACKUP_EVERY_NS:
             self._backup_ns = now_ns
             write_manifest(self.folder, self._manifest, sync=is_synced, file=BACKUP)
-        write_manifest(self.folder, self._manifest, sync=is_synced, file=MANIFEST)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -399,6 +362,5 @@ class Recorder(Sink):
             raise
         except OSError as error:
             where = self.folder or self.settings.path
-            raise RecordingError(
-                f"cannot record into {where}: {error}. All that was acknowledged before is readable"
-            ) from error
+            kept = ". All that was acknowledged before is readable" if self.folder else ""
+            raise RecordingError(f"cannot record into {where}: {error}{kept}") from error

@@ -59,7 +59,7 @@ def encode_index(index: Index) -> bytes:
 
 
 def read_index(path: Path, n_chunks: int) -> Index:
-    """Index of a shard; an empty one where there is no such file.
+    """Index of a shard; an empty one where there is no such file, or one that ends before its chunks begin.
 
     Raises
     ------
@@ -71,6 +71,8 @@ def read_index(path: Path, n_chunks: int) -> Index:
         with path.open("rb") as file:
             data = file.read(nbytes + CHECKSUM_NBYTES)
     except FileNotFoundError:
+        return empty_index(n_chunks)
+    if len(data) < nbytes + CHECKSUM_NBYTES:  # a kill came while it was made
         return empty_index(n_chunks)
     if data[nbytes:] != checksum_bytes(checksum(data[:nbytes])):
         raise RecordingError(f"{path} has a damaged index")
@@ -103,11 +105,14 @@ class ShardWriter:
 
     def __init__(self, path: Path, n_chunks: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
         self.index = read_index(path, n_chunks)
-        self._file = io.FileIO(path, "x" if is_new else "r+")
-        if is_new:
-            self._write_index()
+        self._file = io.FileIO(path, "r+" if path.exists() else "x")
+        try:
+            if self._file.seek(0, os.SEEK_END) < 16 * n_chunks + CHECKSUM_NBYTES:
+                self._write_index()
+        except BaseException:
+            self._file.close()
+            raise
 
     @staticmethod
     def replace_index(path: Path, index: Index) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk
-from pyacq_lab.recording.files import LineFile, replace_file
+from pyacq_lab.recording.files import LineFile, append_all, replace_file
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
 from pyacq_lab.recording.segment import check_samples
 from pyacq_lab.recording.shard import write_all
@@ -224,7 +224,7 @@ class VideoWriter:
         if self.is_dirty:
             if sync:
                 self._video.sync()
-            write_all(self._table, b"".join(row.tobytes() for row in self._due))
+            append_all(self._table, b"".join(row.tobytes() for row in self._due))
             self._n_frames += len(self._due)
             self._due.clear()
             if sync:
