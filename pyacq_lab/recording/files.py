@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.shard import write_all
+from pyacq_lab.recording.shard import require_there, write_all
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool) -> None:
@@ -52,6 +52,10 @@ class LineFile:
     def write(self, *lines: Any) -> None:
         """Append lines, all of them or none."""
         append_all(self._file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+    def require_there(self) -> None:
+        """Raise OSError where the file was removed meanwhile."""
+        require_there(self._file)
 
     def sync(self) -> None:
         """Wait until the disk has it."""

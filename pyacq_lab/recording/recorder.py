@@ -56,6 +56,7 @@ class RecorderSettings(Settings):
     path: str = setting(
         "run_{date}_{time}",
         min_length=1,
+        pattern=r"^[^\x00]+$",
         description="run folder on the node's machine, made at the first start; {date} and {time} (UTC) are "
         "filled in",
     )
@@ -131,6 +132,7 @@ class Recorder(Sink):
         self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
         self._rig: tuple[Rig, str] | None = None  # as told last, and this node's name in it
         self._is_rig_news = False
+        self._is_behind = False  # run.json, since a try to write it that failed
         self._readings: deque[ClockReading] = deque(maxlen=MOST_READINGS)
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
@@ -218,10 +220,13 @@ class Recorder(Sink):
             The disk has less room left than the settings want, or none, or the folder is gone.
         """
         with self._explained():
+            self._room.require_folder()
             has_new_rows = [track.acknowledge() for track in self._tracks.values()]
-            if any(has_new_rows) or self._is_rig_news:
+            self._is_behind = self._is_behind or any(has_new_rows)
+            if self._is_behind or self._is_rig_news:
                 self._note_rig()
                 self._write_manifest("recording")
+                self._is_behind = False
             self._write_clocks()
             now_ns = self.clock.now_ns()
             if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
@@ -302,6 +307,7 @@ class Recorder(Sink):
             self._past.setdefault(name, HopLedger())
             self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
+        self._room.require_folder()
         self._note_rig()
         self._write_clocks()
         self._write_manifest("recording")

@@ -114,6 +114,9 @@ class SegmentWriter:
     def acknowledge(self) -> int:
         """Make all rows as durable as was asked for, and return how many there are."""
         if self.is_dirty:
+            self._journal.require_there()
+            if self._shard is not None:
+                self._shard.require_there()
             if self._sync_rows and self._chunk is not None:
                 self._chunk.sync()
             if self._sync_rows or self._is_sync_due:

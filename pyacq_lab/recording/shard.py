@@ -7,6 +7,7 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -79,6 +80,14 @@ def read_index(path: Path, n_chunks: int) -> Index:
     return np.frombuffer(data, "<u8", 2 * n_chunks).reshape(-1, 2).copy()
 
 
+def require_there(file: io.FileIO) -> None:
+    """Raise FileNotFoundError where an open file was removed: what is written to it is lost."""
+    name = str(file.name)
+    # Some network file systems count no links.
+    if os.fstat(file.fileno()).st_nlink == 0 and not os.path.exists(name):
+        raise FileNotFoundError(errno.ENOENT, "a file was removed while it was recorded", name)
+
+
 def write_all(file: io.FileIO, data: memoryview | bytes) -> None:
     """Write all of it: one system call may take less than it was given."""
     left = memoryview(data)
@@ -141,6 +150,10 @@ class ShardWriter:
         if is_there(self.index, slot):
             self.index[slot] = _NONE
             self._write_index()
+
+    def require_there(self) -> None:
+        """Raise FileNotFoundError where the file was removed meanwhile."""
+        require_there(self._file)
 
     def sync(self) -> None:
         """Wait until the disk has it."""

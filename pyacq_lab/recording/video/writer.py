@@ -17,7 +17,7 @@ from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.recording.files import LineFile, append_all, replace_file
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
 from pyacq_lab.recording.segment import check_samples
-from pyacq_lab.recording.shard import write_all
+from pyacq_lab.recording.shard import require_there, write_all
 from pyacq_lab.recording.video.coding import (
     TIME_BASE,
     VIDEO_PID,
@@ -222,6 +222,7 @@ class VideoWriter:
 
     def _acknowledge(self, *, sync: bool) -> int:
         if self.is_dirty:
+            require_there(self._table)
             if sync:
                 self._video.sync()
             append_all(self._table, b"".join(row.tobytes() for row in self._due))

@@ -41,6 +41,7 @@ class Disk:
         self._root = str(root)
         self._at = at
         self._how = how
+        self._files: list[io.FileIO] = []
         self._open, self._mkdir, self._replace = io.open, os.mkdir, os.replace
         self._unlink, self._truncate, self._open_fd = os.unlink, os.truncate, os.open
         disk = self
@@ -51,6 +52,7 @@ class Disk:
                     disk.change(needs_room=True)
                 super().__init__(path, mode)
                 self._is_mine = disk.has(path)
+                disk._files.append(self)
 
             def write(self, data: Any) -> int:
                 return disk.write(self, super().write, data) if self._is_mine else super().write(data)
@@ -75,6 +77,11 @@ class Disk:
     def is_broken(self) -> bool:
         """Whether it has come to that call."""
         return self.n_calls > self._at
+
+    def let_go(self) -> None:
+        """Close the files of a process that died."""
+        for file in self._files:
+            file.close()
 
     def has(self, path: Any) -> bool:
         """Whether a file is one of those that count."""

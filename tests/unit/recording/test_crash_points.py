@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from breaking import Disk, Killed
 
@@ -131,7 +132,12 @@ def check(folder: Path, told: Told) -> None:
 @contextmanager
 def broken_disk(folder: Path, at: int = 10**9, how: str = "killed") -> Iterator[Disk]:
     with pytest.MonkeyPatch.context() as patch:
-        yield Disk(folder, patch, at, how)
+        disk = Disk(folder, patch, at, how)
+        try:
+            yield disk
+        finally:
+            if how in ("killed", "torn"):
+                disk.let_go()
 
 
 def calls_of(folder: Path, work: Callable[[], object], how: str) -> list[int]:
@@ -143,6 +149,11 @@ def calls_of(folder: Path, work: Callable[[], object], how: str) -> list[int]:
 
 def calls_of_record(folder: Path, compression: str, how: str) -> list[int]:
     return calls_of(folder, lambda: record(recorder_of(folder, compression), {}), how)
+
+
+def open_files(folder: Path) -> list[str]:
+    """Files of a run that this process has open."""
+    return [file.path for file in psutil.Process().open_files() if file.path.startswith(f"{folder}/")]
 
 
 def unlock(recorder: Recorder) -> None:
@@ -169,14 +180,14 @@ def mended(folder: Path, told: Told) -> None:
 def test_a_recorder_that_dies_at_any_call(tmp_path, compression, how):
     calls = calls_of_record(tmp_path / "all", compression, how)
     assert len(calls) > 30
-    for number, at in enumerate(calls):
+    for number, at in enumerate(calls[:: 3 if how == "torn" else 1]):
         folder, told = tmp_path / f"{at}", {}
         recorder = recorder_of(folder, compression)
         with broken_disk(folder, at, how), pytest.raises(Killed):
             record(recorder, told)
         unlock(recorder)
         check(folder, told)
-        if number % 2 == (how == "torn"):  # one or the other: together they take long
+        if number % 4 == 0:  # to mend takes longest
             mended(folder, told)
         go_on(recorder_of(folder, compression, existing="continue"), told)
         check(folder, told)
@@ -209,19 +220,17 @@ def test_a_repair_that_dies_at_any_call(tmp_path, compression):
 @pytest.mark.parametrize("how", ["full", "gone"])
 def test_a_disk_that_fails_at_any_call(tmp_path, compression, how):
     calls = calls_of_record(tmp_path / "all", compression, how)
-    for at in calls[(how == "gone") :: 2]:
+    for at in calls[(how == "gone") :: 4]:
         folder, told = tmp_path / f"{at}", {}
         recorder = recorder_of(folder, compression)
-        n_open = len(os.listdir("/proc/self/fd"))
+        n_open = open_files(folder)
         with broken_disk(folder, at, how):
-            try:
+            with suppress(RecordingError):
                 record(recorder, told)
-            except RecordingError as error:
-                assert "cannot record into" in str(error) or "cannot be written" in str(error)
-                with suppress(RecordingError):
-                    recorder.close()
+            with suppress(RecordingError):
+                recorder.close()
         assert not is_locked(folder)
-        assert len(os.listdir("/proc/self/fd")) == n_open
+        assert open_files(folder) == n_open, at
         check(folder, told)
         go_on(recorder_of(folder, compression, existing="continue"), told)
         check(folder, told)
