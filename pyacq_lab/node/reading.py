@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from pyacq_lab.node.changes import in_words
 from pyacq_lab.node.context import NodeContext
 from pyacq_lab.node.node import Node
 from pyacq_lab.transport.inputs import InputStream
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound="Transform | Sink")
 
@@ -52,16 +55,32 @@ class ReadingNode(Node[R]):
         goals = [(stream, stream.offered()) for stream in self._streams()]
         while any(goal is not None and stream.dealt_with < goal for stream, goal in goals):
             if time.monotonic() > deadline:
+                self._say_left(goals)
                 break
             self._wait()
             self._take_all()
+            self._idle()
         for name in list(self._epochs):
             self._end_epoch(name)
         self._idle()
 
+    def _say_left(self, goals: list[tuple[InputStream, int | None]]) -> None:
+        for stream, goal in goals:
+            if goal is not None and (left := goal - stream.dealt_with) > 0:
+                log.warning(
+                    "node %s was asked to stop and could not catch up within %g s: %d samples of %r are left "
+                    "out, and pending in its accounts",
+                    self.name,
+                    CATCH_UP_TIMEOUT,
+                    left,
+                    stream.source_name,
+                )
+
     def _take_all(self) -> None:
+        """Take what is there; not for longer than a moment, so that a node that lags hears a stop, too."""
+        until = time.monotonic() + _IDLE
         more = True
-        while more:
+        while more and time.monotonic() < until:
             more = False
             for name, port in self.inputs.items():
                 self._change_if_asked()

@@ -30,6 +30,7 @@ class DiskRoom:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._place: tuple[int, int] | None = None
         self._warned = float("inf")
         self._looked_ns = 0
         self._since: tuple[int, int] | None = None  # time and bytes from which the rate is reckoned
@@ -44,6 +45,26 @@ class DiskRoom:
                 "must stay so: recording stops, all up to here is whole. Make room or take another disk"
             )
         return free
+
+    def require_folder(self) -> None:
+        """Raise RecordingError where the folder is not what it was when this was first asked.
+
+        Open files can be written on where it was removed, or its disk was unmounted: nobody would find them.
+        """
+        try:
+            found = self._folder.stat()
+            place = found.st_dev, found.st_ino
+        except OSError as error:
+            raise RecordingError(
+                f"the run folder {self._folder} is gone ({error.strerror}): it was removed or renamed, or its "
+                "disk was taken away. All that was acknowledged is there, if the folder still is somewhere"
+            ) from error
+        if self._place is None:
+            self._place = place
+        elif place != self._place:
+            raise RecordingError(
+                f"the run folder {self._folder} was replaced by another one: stop, and start anew"
+            )
 
     def look(self, now_ns: int, nbytes: int, min_free: float) -> None:
         """Warn where the disk will soon be full.

@@ -65,10 +65,14 @@ class EventWriter:
         self._acknowledged = self.rows
         if rows is None:
             folder.mkdir()
-        self._file = LineFile(folder / EVENTS)
-        self._journal = LineFile(folder / JOURNAL)
         # What the other process wrote without having acknowledged it will come again.
         self._on_disk = self.rows if rows is None else _rows_in(folder)
+        self._file = LineFile(folder / EVENTS)
+        try:
+            self._journal = LineFile(folder / JOURNAL)
+        except BaseException:
+            self._file.close()
+            raise
 
     @property
     def is_dirty(self) -> bool:
@@ -96,6 +100,7 @@ class EventWriter:
     def acknowledge(self) -> int:
         """Make all events as durable as was asked for, and return how many rows there are."""
         if self.is_dirty:
+            self._file.require_there()
             if self._sync_rows:
                 self._file.sync()
                 self._journal.sync()

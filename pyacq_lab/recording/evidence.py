@@ -15,9 +15,11 @@ from pyacq_lab.recording.manifest import (
     EndLine,
     GapLine,
     JournalLine,
+    Manifest,
     ResumeLine,
     SegmentEntry,
     SegmentLine,
+    StreamEntry,
 )
 from pyacq_lab.recording.shard import CHECKSUM_NBYTES, DATA_AT, is_there, read_index
 from pyacq_lab.recording.video.repair import known_frames
@@ -41,7 +43,9 @@ def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
 
 def salvage(run_folder: Path, entry: SegmentEntry) -> HopLedger:
     """Acknowledge what a killed recorder had written and not acknowledged yet; give the accounts of that."""
-    lines, _ = journal_of(run_folder, entry)
+    lines, problem = journal_of(run_folder, entry)
+    if not lines or problem:  # it may be a gap that is not known of any more
+        return HopLedger()
     before, stop = entry.acknowledged, entry.start + rows_on_disk(run_folder, entry, lines)
     if stop <= before:
         return HopLedger()
@@ -80,6 +84,19 @@ def rows_on_disk(run_folder: Path, entry: SegmentEntry, lines: list[JournalLine]
         return _rows_of_array(folder, entry.layout)
     frames = known_frames(folder)
     return int(frames[-1]["index"]) + 1 - entry.start if len(frames) else 0
+
+
+def add_unlisted(run_folder: Path, manifest: Manifest) -> list[SegmentEntry]:
+    """Add the segments that were begun after ``run.json`` was last written, without any row acknowledged."""
+    streams = run_folder / "streams"
+    folders = sorted(path for path in streams.iterdir() if path.is_dir()) if streams.is_dir() else []
+    added: list[SegmentEntry] = []
+    for line in (line for folder in folders for line in begun_segments(folder)):
+        stream = manifest.streams.setdefault(line.name, StreamEntry(spec=line.entry.spec, segments=[]))
+        if line.entry.folder not in {entry.folder for entry in stream.segments}:
+            stream.segments.append(line.entry)
+            added.append(line.entry)
+    return added
 
 
 def begun_segments(folder: Path) -> list[SegmentLine]:

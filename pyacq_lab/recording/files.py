@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.shard import write_all
+from pyacq_lab.recording.shard import require_there, write_all
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool) -> None:
     """Replace a file as a whole: a reader, or a crash, sees the old content or the new."""
     draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(draft, path)
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(draft, path)
+    except Exception:
+        with suppress(OSError):  # what matters is the first error
+            draft.unlink()
+        raise
 
 
 class LineFile:
@@ -35,13 +41,21 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self._file = io.FileIO(path, "a+")
-        whole = _whole_nbytes(self._file)
-        if whole < self._file.seek(0, os.SEEK_END):
-            self._file.truncate(whole)
+        try:
+            whole = _whole_nbytes(self._file)
+            if whole < self._file.seek(0, os.SEEK_END):
+                self._file.truncate(whole)
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, *lines: Any) -> None:
-        """Append lines."""
-        write_all(self._file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        """Append lines, all of them or none."""
+        append_all(self._file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+    def require_there(self) -> None:
+        """Raise OSError where the file was removed meanwhile."""
+        require_there(self._file)
 
     def sync(self) -> None:
         """Wait until the disk has it."""
@@ -50,6 +64,16 @@ class LineFile:
     def close(self) -> None:
         """Close the file; idempotent."""
         self._file.close()
+
+
+def append_all(file: io.FileIO, data: bytes) -> None:
+    """Write all of it to the end of a file; where there is no room for it, the file is as it was."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        write_all(file, data)
+    except OSError:
+        file.truncate(size)
+        raise
 
 
 def read_lines(path: Path, line_type: Any) -> list[Any]:

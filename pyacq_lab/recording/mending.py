@@ -9,7 +9,7 @@ from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.evidence import shard_numbers
 from pyacq_lab.recording.manifest import SegmentEntry
 from pyacq_lab.recording.packing import verified
-from pyacq_lab.recording.rows import chunk_bytes
+from pyacq_lab.recording.rows import chunk_bytes, is_begun
 from pyacq_lab.recording.segment import SegmentWriter
 from pyacq_lab.recording.shard import (
     CHECKSUM_NBYTES,
@@ -30,8 +30,10 @@ def mend_array(folder: Path, entry: SegmentEntry) -> Iterator[str]:
     layout = entry.layout
     for number in shard_numbers(folder):
         yield from _mend_shard(layout, layout.shard_path(folder, number))
-    number, n_rows = divmod(entry.rows, layout.chunk_rows)
-    if n_rows and not _has_chunk(layout, folder, number):
+    number = max(0, entry.rows - 1) // layout.chunk_rows
+    n_rows = entry.rows - number * layout.chunk_rows
+    is_full = n_rows == layout.chunk_rows  # it may lie in a gap as a whole, and was never begun then
+    if is_begun(folder, layout, number) if is_full else n_rows and not _has_chunk(layout, folder, number):
         _complete_rows(layout, folder, number, n_rows)
         writer = SegmentWriter(folder, layout, sync_chunks=True, sync_rows=False, rows=entry.rows)
         writer.finish()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import platform
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,9 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import filelock
-import numpy as np
 
-from pyacq_lab._version import __version__
 from pyacq_lab.errors import RecordingError, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
@@ -35,14 +31,12 @@ from pyacq_lab.recording.manifest import (
     MANIFEST,
     Manifest,
     StreamEntry,
-    facts_of,
-    read_manifest,
     write_manifest,
 )
 from pyacq_lab.recording.packing import Compression
+from pyacq_lab.recording.runfolder import folder_of, make_run, remove_made, take_folder, take_up
 from pyacq_lab.recording.track import Storage, Track
 from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
-from pyacq_lab.recording.zarr_layout import write_group
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +59,7 @@ class RecorderSettings(Settings):
     path: str = setting(
         "run_{date}_{time}",
         min_length=1,
+        pattern=r"^[^\x00]+$",
         description="run folder on the node's machine, made at the first start; {date} and {time} (UTC) are "
         "filled in",
     )
@@ -141,6 +136,7 @@ class Recorder(Sink):
         self._rig: tuple[Rig, str] | None = None  # as told last, and this node's name in it
         self._is_rig_news = False
         self._has_lost_clocks = False
+        self._is_behind = False  # run.json, since a try to write it that failed
         self._readings: deque[ClockReading] = deque(maxlen=MOST_READINGS)
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
@@ -154,14 +150,20 @@ class Recorder(Sink):
             Video is to be encoded, and there is no encoder on this machine.
         """
         self.close()
-        with self._explained():
-            folder = self.folder or self._find_folder()
+        with self._explained(), ExitStack() as undo:
+            folder, is_new, settings, now_ns = self.folder, False, self.settings, self.clock.now_ns()
+            if folder is None:
+                folder = folder_of(settings.path, now_ns, settings.min_free)
+                is_new = take_folder(folder, may_exist=settings.existing == "continue")
+            if is_new:
+                undo.callback(remove_made, folder)
             self._lock = lock_run(folder)
-            try:
-                self._begin(folder, inputs)
-            except BaseException:
-                self._release()
-                raise
+            undo.callback(self._release)
+            if self.folder is None:
+                undo.callback(setattr, self, "folder", None)
+                self._manifest = make_run(folder, now_ns) if is_new else take_up(folder, now_ns)
+            self._begin(folder, inputs)
+            undo.pop_all()
 
     def places(self) -> Mapping[str, StreamPlace]:
         """Where a recorder that was killed had come to: what its producers still have is filled in."""
@@ -222,10 +224,13 @@ class Recorder(Sink):
             The disk has less room left than the settings want, or none, or the folder is gone.
         """
         with self._explained():
+            self._room.require_folder()
             has_new_rows = [track.acknowledge() for track in self._tracks.values()]
-            if any(has_new_rows) or self._is_rig_news:
+            self._is_behind = self._is_behind or any(has_new_rows)
+            if self._is_behind or self._is_rig_news:
                 self._note_rig()
                 self._write_manifest("recording")
+                self._is_behind = False
             self._write_clocks()
             now_ns = self.clock.now_ns()
             if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
@@ -286,43 +291,6 @@ class Recorder(Sink):
 
     # --- the run folder
 
-    def _find_folder(self) -> Path:
-        """The run folder: made, or found and to be continued."""
-        settings = self.settings
-        now_ns = self.clock.now_ns()
-        now = time.gmtime(now_ns // 1_000_000_000)
-        names = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H-%M-%S", now)}
-        text = settings.path
-        for key, value in names.items():
-            text = text.replace("{" + key + "}", value)
-        folder = Path(text).expanduser().absolute()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        DiskRoom(folder.parent).require(settings.min_free)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if settings.existing == "continue":
-                self._manifest = read_manifest(folder)
-                return folder
-            raise RecordingError(
-                f"{folder} exists already and is never overwritten: give another path, "
-                "one with {date} and {time} in it, or existing='continue' to add to the run that is there"
-            ) from None
-        self._manifest = Manifest(
-            started_ns=now_ns,
-            host=platform.node(),
-            software={
-                "pyacq_lab": __version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "platform": platform.platform(),
-            },
-            streams={},
-        )
-        write_group(folder, facts_of(self._manifest))
-        write_group(folder / "streams")
-        return folder
-
     def _begin(self, folder: Path, inputs: Mapping[str, StreamSpec]) -> None:
         """Get ready for samples of these streams."""
         settings = self.settings
@@ -344,6 +312,7 @@ class Recorder(Sink):
             track = self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
             self._past[name] = track.salvaged.after(self._past[name])
         self.folder, self._room = folder, DiskRoom(folder)
+        self._room.require_folder()
         self._note_rig()
         self._write_clocks()
         self._write_manifest("recording")
@@ -398,10 +367,10 @@ class Recorder(Sink):
         fsync = self.settings.fsync
         is_synced = fsync == "flush" or (fsync == "chunk" and state == "stopped")
         now_ns = self.clock.now_ns()
+        write_manifest(self.folder, self._manifest, sync=is_synced, file=MANIFEST)
         if is_change or now_ns - self._backup_ns >= BACKUP_EVERY_NS:
             self._backup_ns = now_ns
             write_manifest(self.folder, self._manifest, sync=is_synced, file=BACKUP)
-        write_manifest(self.folder, self._manifest, sync=is_synced, file=MANIFEST)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -411,6 +380,5 @@ class Recorder(Sink):
             raise
         except OSError as error:
             where = self.folder or self.settings.path
-            raise RecordingError(
-                f"cannot record into {where}: {error}. All that was acknowledged before is readable"
-            ) from error
+            kept = ". All that was acknowledged before is readable" if self.folder else ""
+            raise RecordingError(f"cannot record into {where}: {error}{kept}") from error

@@ -137,10 +137,7 @@ def _mend(folder: Path, name: str, entry: SegmentEntry, report: SegmentReport) -
         yield f"samples [{lost.start}, {lost.stop}) are lost, and a gap now: {lost.why}"
         known.append(GapLine(lost.start, lost.stop, DAMAGED))
     entry.gaps = sorted(known, key=lambda gap: gap.start)
-    if entry.kind == "events":
-        yield from _mend_events(folder, entry)
-    elif entry.kind == "array":
-        yield from mend_array(folder / entry.folder, entry)
+    # The journal first: it says what does not count of a last chunk that is filled up.
     times = [line for line in lines if isinstance(line, TimeLine)]
     wanted = [SegmentLine(name, _as_begun(entry)), *entry.gaps, *times, EndLine(entry.acknowledged)]
     is_ended = bool(lines) and lines[-1] == wanted[-1]
@@ -148,6 +145,10 @@ def _mend(folder: Path, name: str, entry: SegmentEntry, report: SegmentReport) -
         yield f"{JOURNAL} is written anew" if problem or report.problems else f"{JOURNAL} is ended"
         text = b"".join(msgspec.json.encode(line) + b"\n" for line in wanted)
         replace_file(folder / entry.folder / JOURNAL, text, sync=True)
+    if entry.kind == "events":
+        yield from _mend_events(folder, entry)
+    elif entry.kind == "array":
+        yield from mend_array(folder / entry.folder, entry)
 
 
 def _as_begun(entry: SegmentEntry) -> SegmentEntry:

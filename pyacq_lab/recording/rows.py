@@ -116,6 +116,23 @@ class ArrayReader:
         return True
 
 
+def is_begun(folder: Path, layout: ArrayLayout, number: int) -> bool:
+    """Whether a chunk has rows and is not in its shard's index: a kill came before it was sealed.
+
+    Raises
+    ------
+    RecordingError
+        The index is damaged.
+    """
+    shard, slot = layout.slot(number)
+    path = layout.shard_path(folder, shard)
+    if is_there(read_index(path, layout.shard_chunks), slot):
+        return False
+    if layout.is_packed:
+        return layout.tail_path(folder, number).exists()
+    return path.exists() and path.stat().st_size > layout.chunk_offset(slot)
+
+
 def read_chunk(path: Path, index: Index, slot: int, layout: ArrayLayout) -> npt.NDArray[Any]:
     """Samples of a compressed chunk. Raises RecordingError where it is cut short or damaged."""
     data = chunk_bytes(path, index, slot)

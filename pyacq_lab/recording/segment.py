@@ -14,7 +14,7 @@ from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.files import LineFile
 from pyacq_lab.recording.filling import Filling, InPlace, Tail
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
-from pyacq_lab.recording.rows import ArrayReader
+from pyacq_lab.recording.rows import ArrayReader, is_begun
 from pyacq_lab.recording.shard import ShardWriter
 from pyacq_lab.recording.zarr_layout import ArrayLayout, write_array
 
@@ -60,12 +60,22 @@ class SegmentWriter:
         self._shard: ShardWriter | None = None
         self._shard_number = -1
         self._chunk: Filling | None = None
+        self._chunk_number = -1
         if rows is None:
             folder.mkdir()
             write_array(folder, layout, 0, sync=sync_rows)
         self._journal = LineFile(folder / JOURNAL)
-        if self.rows % layout.chunk_rows:
-            self._refill()
+        try:
+            # A full chunk may not be sealed yet; or it was never begun, where it lies in a gap.
+            if self.rows % layout.chunk_rows or (self.rows and is_begun(folder, layout, self._last_chunk)):
+                self._refill()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _last_chunk(self) -> int:
+        return (self.rows - 1) // self.layout.chunk_rows
 
     @property
     def is_dirty(self) -> bool:
@@ -104,6 +114,9 @@ class SegmentWriter:
     def acknowledge(self) -> int:
         """Make all rows as durable as was asked for, and return how many there are."""
         if self.is_dirty:
+            self._journal.require_there()
+            if self._shard is not None:
+                self._shard.require_there()
             if self._sync_rows and self._chunk is not None:
                 self._chunk.sync()
             if self._sync_rows or self._is_sync_due:
@@ -132,6 +145,7 @@ class SegmentWriter:
             rows = self.rows
             if self._chunk is not None:
                 self._fill(-rows % self.layout.chunk_rows)
+                self._seal_if_full()  # a disk without room may have refused it before
                 self.rows = rows
             self._close_shard()
             self.acknowledge()
@@ -158,16 +172,20 @@ class SegmentWriter:
         nbytes = self.layout.spec.sample_nbytes
         done = 0
         while done < len(data):
+            self._seal_if_full()
             row = self.rows % self.layout.chunk_rows
             n = min(len(data) - done, self.layout.chunk_rows - row)
             chunk = self._chunk or self._begin_chunk()
             chunk.write(row, rows[done * nbytes : (done + n) * nbytes])
             done += n
             self.rows += n
-            if row + n == self.layout.chunk_rows:
-                chunk.seal()
-                self._chunk = None
+            self._seal_if_full()
         self.nbytes += len(rows)
+
+    def _seal_if_full(self) -> None:
+        if self._chunk is not None and self.rows == (self._chunk_number + 1) * self.layout.chunk_rows:
+            self._chunk.seal()
+            self._chunk = None
 
     def _begin_chunk(self) -> Filling:
         layout, number = self.layout, self.rows // self.layout.chunk_rows
@@ -180,21 +198,19 @@ class SegmentWriter:
             self._chunk = Tail(layout, self._shard, slot, layout.tail_path(self._folder, number))
         else:
             self._chunk = InPlace(layout, self._shard, slot)
+        self._chunk_number = number
         return self._chunk
 
     def _refill(self) -> None:
         """Go on with a chunk that another process has begun."""
         rows, size = self.rows, self.layout.chunk_rows
-        first = rows // size * size
+        first = self._last_chunk * size
         begun = ArrayReader(self._folder, self.layout).read(first, rows, lambda a, b: False)
         self.rows = first
-        try:
-            self._write(begun)
-            if self._shard is not None:  # it may have been filled up, as the last one of an array
-                self._shard.forget(self.layout.slot(first // size)[1])
-        except BaseException:
-            self.close()
-            raise
+        self._write(begun)
+        if self._chunk is not None and self._shard is not None:
+            # It may have been filled up, as the last one of an array.
+            self._shard.forget(self.layout.slot(first // size)[1])
 
     def _close_shard(self) -> None:
         shard, self._shard = self._shard, None

@@ -7,6 +7,7 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -59,7 +60,7 @@ def encode_index(index: Index) -> bytes:
 
 
 def read_index(path: Path, n_chunks: int) -> Index:
-    """Index of a shard; an empty one where there is no such file.
+    """Index of a shard; an empty one where there is no such file, or one that ends before its chunks begin.
 
     Raises
     ------
@@ -72,9 +73,19 @@ def read_index(path: Path, n_chunks: int) -> Index:
             data = file.read(nbytes + CHECKSUM_NBYTES)
     except FileNotFoundError:
         return empty_index(n_chunks)
+    if len(data) < nbytes + CHECKSUM_NBYTES:  # a kill came while it was made
+        return empty_index(n_chunks)
     if data[nbytes:] != checksum_bytes(checksum(data[:nbytes])):
         raise RecordingError(f"{path} has a damaged index")
     return np.frombuffer(data, "<u8", 2 * n_chunks).reshape(-1, 2).copy()
+
+
+def require_there(file: io.FileIO) -> None:
+    """Raise FileNotFoundError where an open file was removed: what is written to it is lost."""
+    name = str(file.name)
+    # Some network file systems count no links.
+    if os.fstat(file.fileno()).st_nlink == 0 and not os.path.exists(name):
+        raise FileNotFoundError(errno.ENOENT, "a file was removed while it was recorded", name)
 
 
 def write_all(file: io.FileIO, data: memoryview | bytes) -> None:
@@ -103,11 +114,14 @@ class ShardWriter:
 
     def __init__(self, path: Path, n_chunks: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
         self.index = read_index(path, n_chunks)
-        self._file = io.FileIO(path, "x" if is_new else "r+")
-        if is_new:
-            self._write_index()
+        self._file = io.FileIO(path, "r+" if path.exists() else "x")
+        try:
+            if self._file.seek(0, os.SEEK_END) < 16 * n_chunks + CHECKSUM_NBYTES:
+                self._write_index()
+        except BaseException:
+            self._file.close()
+            raise
 
     @staticmethod
     def replace_index(path: Path, index: Index) -> None:
@@ -136,6 +150,10 @@ class ShardWriter:
         if is_there(self.index, slot):
             self.index[slot] = _NONE
             self._write_index()
+
+    def require_there(self) -> None:
+        """Raise FileNotFoundError where the file was removed meanwhile."""
+        require_there(self._file)
 
     def sync(self) -> None:
         """Wait until the disk has it."""

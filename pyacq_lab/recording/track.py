@@ -53,6 +53,7 @@ class Writer(Protocol):
     def acknowledge(self) -> int: ...  # noqa: D102
     def publish(self) -> None: ...  # noqa: D102
     def finish(self) -> int: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +216,12 @@ class Track:
             self._unfinished = False
             writer = open_writer(self._run_folder, self._segment, self._storage, self._segment.rows)
         if writer is not None:
-            writer.note(EndLine(self._position(writer)))
             self._past_nbytes += writer.nbytes
+            try:
+                writer.note(EndLine(self._position(writer)))
+            except BaseException:
+                writer.close()
+                raise
             self._segment.acknowledged = self._segment.start + writer.finish()
 
     @property
@@ -229,15 +234,20 @@ class Track:
             return self._writer
         self.finish()
         entry = self._new_entry(epoch, start)
-        self._writer = open_writer(self._run_folder, entry, self._storage)
-        self._writer.note(SegmentLine(self.name, entry))
+        writer = open_writer(self._run_folder, entry, self._storage)
+        try:
+            writer.note(SegmentLine(self.name, entry))
+        except BaseException:
+            writer.close()
+            raise
         self.entry.segments.append(entry)
-        return self._writer
+        self._writer = writer
+        return writer
 
     def _new_entry(self, epoch: int, start: int) -> SegmentEntry:
         spec, storage = self._spec, self._storage
         entry = SegmentEntry(
-            folder=f"{stream_folder(self.name)}/{len(self.entry.segments)}",
+            folder=self._next_folder(),
             spec=spec,
             epoch=epoch,
             nonce=self._producer[0],
@@ -256,6 +266,13 @@ class Track:
             entry.shard_chunks, entry.compression = SHARD_CHUNKS, storage.compression
         return entry
 
+    def _next_folder(self) -> str:
+        """Folder of the next segment; one that was made and not begun before a kill is left alone."""
+        folder, number = stream_folder(self.name), len(self.entry.segments)
+        while (self._run_folder / folder / str(number)).exists():
+            number += 1
+        return f"{folder}/{number}"
+
     def _position(self, writer: Writer) -> int:
         """Absolute index after the last row written."""
         return self._segment.start + writer.rows
@@ -264,10 +281,13 @@ class Track:
         position = self._position(writer)
         if stop > position:
             # The journal first: a gap is never acknowledged as samples.
-            line = GapLine(position, stop, reason)
-            writer.note(line)
-            writer.skip(stop - position)
-            self._segment.gaps.append(line)
+            writer.note(GapLine(position, stop, reason))
+            try:
+                writer.skip(stop - position)
+            finally:  # also where there was no room for all of it
+                reached = min(stop, self._position(writer))
+                if reached > position:
+                    self._segment.gaps.append(GapLine(position, reached, reason))
 
     def _note_time(self, writer: Writer, chunk: Chunk) -> None:
         """Keep the time of the segment's first sample, and one more every now and then."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.evidence import begun_segments, gaps_of, journal_of, rows_on_disk
+from pyacq_lab.recording.evidence import add_unlisted, gaps_of, journal_of, rows_on_disk
 from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.lock import is_locked
-from pyacq_lab.recording.manifest import BACKUP, GapLine, Manifest, SegmentEntry, StreamEntry, read_manifest
+from pyacq_lab.recording.manifest import BACKUP, GapLine, Manifest, SegmentEntry, read_manifest
 from pyacq_lab.recording.wholeness import Counted, Found, ignore, uncovered, whole_rows
 
 Progress = Callable[[int, int], None]
@@ -139,11 +139,11 @@ def verify(path: str | Path, progress: Progress | None = None) -> RunReport:
     """
     folder = Path(path).expanduser().absolute()
     is_live = is_locked(folder)
-    manifest, problems = find_manifest(folder)
+    manifest, problems = find_manifest(folder, is_live=is_live)
     counter = _Counter(progress, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()))
     was_killed = manifest.state == "recording" and not is_live
     segments = tuple(
-        examine(folder, name, number, entry, counter.add, was_killed and entry is stream.segments[-1])
+        examine(folder, name, number, entry, counter.add, was_killed)
         for name, stream in manifest.streams.items()
         for number, entry in enumerate(stream.segments)
     )
@@ -165,8 +165,10 @@ def half_lines(path: Path) -> str:
     return f"{path.name} has {excess} bytes after its last whole line {problem}".rstrip() if excess else ""
 
 
-def find_manifest(folder: Path) -> tuple[Manifest, list[str]]:
+def find_manifest(folder: Path, *, is_live: bool = False) -> tuple[Manifest, list[str]]:
     """What is in a run folder, from ``run.json``, or where that is damaged from what else there is.
+
+    Where its recorder was killed, with the segments that it had just begun.
 
     Raises
     ------
@@ -174,16 +176,18 @@ def find_manifest(folder: Path) -> tuple[Manifest, list[str]]:
         This is no run folder.
     """
     try:
-        return read_manifest(folder), []
+        manifest = read_manifest(folder)
+        if manifest.state == "recording" and not is_live:
+            add_unlisted(folder, manifest)
+        return manifest, []
     except RecordingError as error:
         problems = [str(error)]
     try:
         manifest = read_manifest(folder, BACKUP)
     except RecordingError as error:
         manifest = _rebuilt(folder, error)
-    for name, segments in _begun(folder).items():
-        entry = manifest.streams.setdefault(name, StreamEntry(spec=segments[-1].spec, segments=[]))
-        entry.segments += segments[len(entry.segments) :]
+    add_unlisted(folder, manifest)
+    for entry in manifest.streams.values():
         for segment in entry.segments:
             lines, _ = journal_of(folder, segment)
             written = segment.start + rows_on_disk(folder, segment, lines)
@@ -203,15 +207,6 @@ def _rebuilt(folder: Path, error: RecordingError) -> Manifest:
         raise RecordingError(f"{folder} is not a run folder, or nothing is left of it: {error}") from error
 
 
-def _begun(folder: Path) -> dict[str, list[SegmentEntry]]:
-    streams = folder / "streams"
-    found: dict[str, list[SegmentEntry]] = {}
-    for stream in sorted(streams.iterdir()) if streams.is_dir() else ():
-        for line in begun_segments(stream) if stream.is_dir() else ():
-            found.setdefault(line.name, []).append(line.entry)
-    return found
-
-
 def examine(
     folder: Path,
     name: str,
@@ -223,8 +218,9 @@ def examine(
     """Check one segment; ``may_be_ahead`` of what ``run.json`` says where its recorder was killed."""
     lines, problem = journal_of(folder, entry)
     problems = [f"journal.jsonl is damaged, {problem}"] if problem else []
-    known = {(line.start, line.stop) for line in lines if isinstance(line, GapLine)}
-    lacking = [gap for gap in entry.gaps if (gap.start, gap.stop) not in known]
+    known = [(line.start, line.stop) for line in lines if isinstance(line, GapLine)]
+    # One that was being written when the recorder was killed is longer in the journal.
+    lacking = [gap for gap in entry.gaps if any(uncovered(gap.start, gap.stop, known))]
     if not lines and entry.rows:
         problems.append("journal.jsonl is missing or empty")
     elif lacking and not problem:

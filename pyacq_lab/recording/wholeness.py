@@ -77,12 +77,13 @@ def uncovered(start: int, stop: int, covered: Iterable[tuple[int, int]]) -> Iter
     """
     at = start
     for a, b in sorted(covered):
+        if at >= stop:
+            return
         if a > at:
             yield at, min(a, stop)
         at = max(at, b)
-        if at >= stop:
-            return
-    yield at, stop
+    if at < stop:
+        yield at, stop
 
 
 def _whole_events(folder: Path, entry: SegmentEntry) -> Found:
@@ -105,6 +106,8 @@ def _whole_array(folder: Path, layout: ArrayLayout, counted: Counted) -> Found:
     found = Found()
     for shard in shard_numbers(folder):
         path = layout.shard_path(folder, shard)
+        if not path.exists():  # only its folder was made
+            continue
         try:
             index = read_index(path, layout.shard_chunks)
         except (RecordingError, OSError) as error:
@@ -166,9 +169,10 @@ def _look_at_chunk(
 
 
 def _look_at_end(found: Found, path: Path, index: Index, shard: int, layout: ArrayLayout) -> None:
-    """Rows of the chunk that was being filled."""
+    """Rows of the chunk that was being filled, or was full and not entered in the index yet."""
     end = max(0, path.stat().st_size - DATA_AT)
-    slot, past = divmod(end, layout.chunk_nbytes + CHECKSUM_NBYTES)
+    slot, past = divmod(max(0, end - 1), layout.chunk_nbytes + CHECKSUM_NBYTES)
+    past += end > 0
     if slot < layout.shard_chunks and not is_there(index, slot):
         first = (shard * layout.shard_chunks + slot) * layout.chunk_rows
         n_rows = min(past // layout.spec.sample_nbytes, layout.chunk_rows)

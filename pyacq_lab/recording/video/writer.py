@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk
-from pyacq_lab.recording.files import LineFile, replace_file
+from pyacq_lab.recording.files import LineFile, append_all, replace_file
 from pyacq_lab.recording.manifest import JOURNAL, JournalLine
 from pyacq_lab.recording.segment import check_samples
-from pyacq_lab.recording.shard import write_all
+from pyacq_lab.recording.shard import require_there, write_all
 from pyacq_lab.recording.video.coding import (
     TIME_BASE,
     VIDEO_PID,
@@ -222,9 +222,10 @@ class VideoWriter:
 
     def _acknowledge(self, *, sync: bool) -> int:
         if self.is_dirty:
+            require_there(self._table)
             if sync:
                 self._video.sync()
-            write_all(self._table, b"".join(row.tobytes() for row in self._due))
+            append_all(self._table, b"".join(row.tobytes() for row in self._due))
             self._n_frames += len(self._due)
             self._due.clear()
             if sync:

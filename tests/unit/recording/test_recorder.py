@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import msgspec
@@ -18,8 +19,10 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording import Recorder, open_run, verify
+from pyacq_lab.recording.lock import is_locked
 from pyacq_lab.recording.shard import is_there, read_index
+from pyacq_lab.recording.track import Track
 from pyacq_lab.testing import ManualClock
 
 SPEC = StreamSpec(shape=(-1, 2), sample_rate=100.0, units="V")
@@ -445,3 +448,111 @@ def test_a_run_that_was_stopped_is_not_gone_on_with_in_the_middle(tmp_path):
     again.open({"a": SPEC})
     assert again.places() == {}
     again.close()
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_a_run_folder_that_vanishes_is_noticed(tmp_path, compression):
+    def moved(folder):
+        folder.rename(tmp_path / "elsewhere")
+
+    def replaced(folder):
+        shutil.rmtree(folder)
+        folder.mkdir()
+
+    def emptied(folder):  # as by an `rm -r` that meets run.json once more
+        shutil.rmtree(folder / "streams")
+
+    for number, vanish in enumerate((shutil.rmtree, moved, replaced, emptied)):
+        folder = tmp_path / str(number)
+        recorder = recorder_of(folder, chunk_seconds=0.1, compression=compression)
+        recorder.open({"a": SPEC})
+        recorder.write(chunk(0, 13), "a")
+        assert recorder.flush() == {"a": 13}
+        vanish(folder)
+        with suppress(RecordingError):  # a new file may have no place already
+            recorder.write(chunk(13, 14), "a")
+        with pytest.raises(RecordingError, match=r"is gone|was replaced by another|was removed while"):
+            recorder.flush()
+        with suppress(RecordingError):
+            recorder.close()
+        assert not is_locked(folder)
+    run = open_run(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(run["a"].raw(0, 13), samples(0, 13))
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("x" * 300, "File name too long"),
+        ("file", "exists already"),
+        ("file/run", "Not a directory|File exists"),
+    ],
+)
+@pytest.mark.parametrize("existing", ["refuse", "continue"])
+def test_a_place_for_no_run_is_refused_and_left_as_it_was(tmp_path, path, why, existing):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match=why):
+        recorder_of(tmp_path / path, existing=existing).open({"a": SPEC})
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_path_with_a_zero_byte_is_refused():
+    with pytest.raises(ConfigurationError, match="path"):
+        Recorder.settings_type.checked(path="run\0")
+
+
+@pytest.mark.parametrize("name", ["ünï %7E", "{what}", "'\"; rm -rf", "a\nb", "-run", "..."])
+def test_a_run_may_have_an_odd_name(tmp_path, name):
+    recorder = recorder_of(tmp_path / name)
+    recorder.open({name: SPEC})
+    recorder.write(chunk(0, 3), name)
+    recorder.close()
+    np.testing.assert_array_equal(open_run(tmp_path / name)[name].raw(), samples(0, 3))
+
+
+def test_a_start_that_fails_leaves_its_place_free(tmp_path, monkeypatch):
+    recorder = recorder_of(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Track, "__init__", lambda *args: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(RecordingError, match="no room"):
+            recorder.open({"a": SPEC})
+    assert not (tmp_path / "run").exists()
+    recorder.open({"a": SPEC})
+    recorder.close()
+
+
+def test_an_empty_folder_is_gone_on_with_and_a_foreign_one_is_not(tmp_path):
+    recorder = recorder_of(tmp_path, existing="continue")
+    recorder.open({"a": SPEC})
+    recorder.close()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("mine")
+    with pytest.raises(RecordingError, match="is not a run folder"):
+        recorder_of(foreign, existing="continue").open({"a": SPEC})
+    assert (foreign / "notes.txt").read_text() == "mine"
+
+
+def test_streams_that_end_unequally_and_one_that_never_begins(tmp_path):
+    recorder = recorder_of(tmp_path / "run", chunk_seconds=0.1)
+    recorder.open({"a": SPEC, "b": SPEC, "empty": SPEC})
+    for start in range(0, 100, 10):
+        recorder.write(chunk(start, start + 10), "a")
+        if start < 30:
+            recorder.write(chunk(start, start + 10), "b")
+        told = recorder.flush()
+    assert told == {"a": 100, "b": 30}
+    recorder.close()
+    run = open_run(tmp_path / "run")
+    assert (len(run["a"]), len(run["b"]), run.segments("empty")) == (100, 30, ())
+    assert verify(tmp_path / "run").ok
+
+
+def test_what_an_error_kept_from_run_json_is_in_it_with_the_next_flush(recorder, run_folder, monkeypatch):
+    recorder.write(chunk(0, 3), "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *args: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(RecordingError, match="no room"):
+            recorder.flush()
+    assert recorder.flush() == {"a": 3}
+    assert open_run(run_folder)["a"].stop == 3
