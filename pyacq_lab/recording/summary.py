@@ -170,7 +170,7 @@ def _segment(signal: Signal, entry: SegmentEntry) -> SegmentSummary:
         epoch=signal.epoch,
         start=signal.start,
         stop=signal.stop,
-        first_time=float(signal.times_between(signal.start, signal.start + 1)[0]),
+        first_time=signal.first_time,
         is_timed=entry.time_ns != 0,
         uncertainty=entry.uncertainty_ns / 1e9 if entry.uncertainty_ns >= 0 else None,
         duration=None if entry.kind == "events" else signal.duration,

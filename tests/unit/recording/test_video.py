@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyacq_lab.devices import Replay
-from pyacq_lab.errors import EndOfStream, MissingDependency, RecordingError, StreamMismatch
+from pyacq_lab.errors import EndOfStream, MissingDependency, RecordingError, SamplesGone, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
@@ -459,6 +459,12 @@ def test_a_recorder_stores_video_as_its_settings_say(tmp_path, video):
     wanted[12:15] = 0
     assert np.abs(signal.raw().astype(int) - wanted).max() <= (40 if video == "h264" else 0)
     assert np.isnan(signal[110:116][2:5]).all()
+    np.testing.assert_array_equal(signal.frame(117), signal.raw(117, 118)[0])
+    assert signal.frame(117).dtype == np.uint8
+    with pytest.raises(SamplesGone, match=r"frame 113 of 'cam' never came: \[112, 115\) .*overrun"):
+        signal.frame(113)
+    with pytest.raises(SamplesGone, match=r"recorded are \[100, 120\)"):
+        signal.frame(120)
     np.testing.assert_array_equal(run["deep"].raw(), 40_000)
 
 
@@ -473,6 +479,9 @@ def test_a_signal_has_the_times_of_its_frames(tmp_path):
     signal = open_run(tmp_path / "run")["cam"]
     np.testing.assert_allclose(signal.times, wobble, atol=1e-9)
     assert signal.sample_times.shape == (4, 3)
+    assert (signal.index_at(0.2), round(signal.time_at(2), 9)) == (2, 0.2)
+    pytest.importorskip("xarray")
+    np.testing.assert_array_equal(signal.to_xarray()["time"].values, signal.times)
 
 
 def test_without_pyav_a_recorder_says_what_to_do(tmp_path, monkeypatch):
