@@ -35,6 +35,7 @@ from pyacq_lab.recording.video import (
 from pyacq_lab.recording.video import reader as reader_module
 from pyacq_lab.recording.video import writer as writer_module
 from pyacq_lab.recording.video.coding import FrameClock, FrameMark, mark_in, marked
+from pyacq_lab.recording.video.repair import known_frames
 from pyacq_lab.recording.video.table import ROW_NBYTES, VIDEO, read_table, table_path
 from pyacq_lab.testing import ManualClock
 
@@ -301,6 +302,27 @@ def test_a_video_that_lacks_what_was_acknowledged_is_not_gone_on_with(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RecordingError, match=r"video\.ts is cut short"):
         writer_of(tmp_path / "0", rows=35)
+
+
+@pytest.mark.parametrize("junk", [b"\xff" * 64, b"\x7f" * 200, bytes(range(256)) * 2])
+def test_rows_that_say_nonsense_are_not_believed(tmp_path, junk):
+    write_video(tmp_path / "0")
+    (tmp_path / "0" / "frames" / "zarr.json").unlink()
+    with table_path(tmp_path / "0").open("ab") as table:
+        table.write(junk)
+    for acknowledged in (FIRST, FIRST + 20, FIRST + 35):
+        assert known_frames(tmp_path / "0", acknowledged)["index"].tolist() == [*range(FIRST, FIRST + 35)]
+    assert writer_of(tmp_path / "0", rows=35).finish() == 35
+    assert len(read_table(tmp_path / "0")) == 35
+
+
+def test_a_row_that_is_damaged_is_made_anew_from_the_video(tmp_path):
+    write_video(tmp_path / "0")
+    before = read_table(tmp_path / "0")
+    damaged = before.copy()
+    damaged["index"][30] ^= 1 << 40
+    table_path(tmp_path / "0").write_bytes(damaged.tobytes())
+    np.testing.assert_array_equal(known_frames(tmp_path / "0", FIRST + 25), before)
 
 
 def test_a_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
