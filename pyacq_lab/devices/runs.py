@@ -52,7 +52,7 @@ def load_run(folder: Path, segment: int | None) -> Tracks:
     segments = {name: run.segments(name) for name in run.streams}
     durations = {name: {i: s.duration for i, s in enumerate(found)} for name, found in segments.items()}
     signals = {name: segments[name][i] for name, i in chosen_segments(durations, segment).items()}
-    firsts = {name: float(s.times_between(s.start, s.start + 1)[0]) for name, s in signals.items()}
+    firsts = {name: s.first_time for name, s in signals.items()}
     begin = min(firsts.values(), default=0.0)
     begin_ns = run.manifest().started_ns + round(begin * NS_PER_S)
     tracks: dict[str, Track] = {}

@@ -82,7 +82,7 @@ def rows_on_disk(run_folder: Path, entry: SegmentEntry, lines: list[JournalLine]
         return events[-1].n + 1 if events else 0
     if entry.kind == "array":
         return _rows_of_array(folder, entry.layout)
-    frames = known_frames(folder)
+    frames = known_frames(folder, entry.acknowledged)
     return int(frames[-1]["index"]) + 1 - entry.start if len(frames) else 0
 
 

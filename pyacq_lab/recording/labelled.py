@@ -71,7 +71,7 @@ class _TimeIndex(RangeIndex):
 
     @classmethod
     def of(cls, signal: Signal) -> _TimeIndex:
-        first = float(signal.times_between(signal.start, signal.start + 1)[0])
+        first = signal.first_time
         stop = first + len(signal) / signal.sample_rate
         made = RangeIndex.linspace(first, stop, len(signal), endpoint=False, dim="time")
         return cls(made.transform)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyacq_lab.errors import RecordingError, SamplesGone
+from pyacq_lab.errors import ConfigurationError, RecordingError, SamplesGone
 from pyacq_lab.model.chunk import Gap
 from pyacq_lab.model.events import Event, events_in
 from pyacq_lab.model.optional import import_optional
@@ -101,7 +103,10 @@ class Signal:
 
     @property
     def duration(self) -> float:
-        """Length with gaps, s."""
+        """Length with gaps, s; of events, from the first to the last one whose time is known."""
+        if self._is_events:
+            known = self.times[~np.isnan(self.times)]
+            return float(np.ptp(known)) if len(known) else 0.0
         return self._rows / self.sample_rate
 
     @property
@@ -135,6 +140,11 @@ class Signal:
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     @property
+    def first_time(self) -> float:
+        """Time of the first sample that has one, reckoned back to `start`; s since the run's start."""
+        return float(self._reckoned(self.start, self.start + 1, corrected=True)[0])
+
+    @property
     def times(self) -> npt.NDArray[np.float64]:
         """Time of each sample, s since the run's start; see `times_between`."""
         return self.times_between(self.start, self.stop)
@@ -142,18 +152,26 @@ class Signal:
     def times_between(self, start: int, stop: int, *, corrected: bool = True) -> npt.NDArray[np.float64]:
         """Time of the samples ``[start, stop)``, s since the run's start, shape (stop - start,).
 
-        From the first sample's time, at the nominal rate; of an encoded video, each frame's own time. It is
-        brought from the producing host's clock to the recording host's by what was measured of both
-        (``run.clocks``): streams of several hosts have one time axis. Where nothing was (see
-        `is_on_one_clock`), or with ``corrected=False``, it is as the producing host had it. The spec's group
-        delay is not taken off. Where the time was not known, the first sample recorded is at 0.
+        From the first sample's time, at the nominal rate; of an encoded video, each frame's own time; of
+        events, each event's own, NaN where it is unknown or the event is in a gap. It is brought from the
+        producing host's clock to the recording host's by what was measured of both (``run.clocks``): streams
+        of several hosts have one time axis. Where nothing was (see `is_on_one_clock`), or with
+        ``corrected=False``, it is as the producing host had it. The spec's group delay is not taken off.
+        Where the time was not known, the first sample recorded is at 0.
         """
-        entry = self._entry
-        if self.encoding and entry.time_ns:
+        if self._is_events:
+            times_ns = self.raw(start, stop)["time_ns"]
+            shown = self._on_one_clock(times_ns) if corrected else times_ns
+            return np.where(times_ns == 0, np.nan, (shown - self._origin_ns) / 1e9)
+        if self.encoding and self._entry.time_ns:
             times_ns = self._video.times(start - self.start, stop - self.start)
-            if corrected and self._clocks is not None:
-                times_ns = times_ns + self._clocks.shift(entry.producer, times_ns)[0]
-            return (times_ns - self._origin_ns) / 1e9
+            shown = self._on_one_clock(times_ns) if corrected else times_ns
+            return (shown - self._origin_ns) / 1e9
+        return self._reckoned(start, stop, corrected=corrected)
+
+    def _reckoned(self, start: int, stop: int, *, corrected: bool) -> npt.NDArray[np.float64]:
+        """Times at the nominal rate."""
+        entry = self._entry
         shift_ns = self._clock_shift[0] if corrected else 0
         first = (entry.time_ns + shift_ns - self._origin_ns) / 1e9 if entry.time_ns else 0.0
         at = entry.time_index if entry.time_ns else entry.start
@@ -178,12 +196,30 @@ class Signal:
     def __len__(self) -> int:
         return self._rows
 
-    def __getitem__(self, index: slice) -> npt.NDArray[Any]:
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.data)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self.data, dtype)
+
+    def __getitem__(self, index: slice | int | tuple[Any, ...]) -> npt.NDArray[Any]:
         """Samples between two absolute indices, shape (stop - start, n_channels).
 
         In `units`, as floats (float32 where that is what was recorded and no scale applies, else float64),
-        NaN in gaps. Samples that are not numbers come as they are, without data in gaps. Raises as `raw`.
+        NaN in gaps. Samples that are not numbers come as they are, without data in gaps. ``signal[k]`` is the
+        sample of absolute index ``k`` alone, and `time_at` its time; what follows after a comma, as in
+        ``signal[a:b, 2]``, chooses channels. Raises as `raw`. Of video, `frame` and `raw` give pictures.
         """
+        if isinstance(index, tuple):
+            rows, *others = index
+            samples = self[rows]
+            return samples[(*others,) if isinstance(rows, int | np.integer) else (slice(None), *others)]
+        if isinstance(index, int | np.integer):
+            return self[slice(int(index), int(index) + 1)][0]
+        if not isinstance(index, slice):
+            raise SamplesGone(
+                f"{self.name!r}[{index!r}]: wanted an absolute index, or start:stop; `between` takes times"
+            )
         start, stop = self._bounds(index)
         raw, spec = self.raw(start, stop), self.spec
         if spec.np_dtype.kind not in "iuf":
@@ -197,6 +233,31 @@ class Signal:
         data = spec.to_physical(raw) if is_scaled else raw.astype(dtype)
         data[self._is_missing(start, stop)] = np.nan
         return data
+
+    def frame(self, index: int) -> npt.NDArray[Any]:
+        """One picture of a video as it was recorded, shape (height, width, ...); `time_at` is its time.
+
+        Parameters
+        ----------
+        index : int
+            Its absolute index; ``signal.index_at(seconds)`` finds it by time.
+
+        Raises
+        ------
+        SamplesGone
+            The recording does not hold it, or it never came.
+        ConfigurationError
+            The stream is no video.
+        """
+        if self.spec.streamtype != "video":
+            raise ConfigurationError(f"{self.name!r} is of {self.spec.streamtype}: wanted video, for a frame")
+        picture = self.raw(index, index + 1)[0]
+        for gap in self._gaps_in(index, index + 1):
+            raise SamplesGone(
+                f"frame {index} of {self.name!r} never came: [{gap.start}, {gap.stop}) are "
+                f"lost ({gap.reason or 'for no known reason'})"
+            )
+        return picture
 
     def masked(self, start: int | None = None, stop: int | None = None) -> np.ma.MaskedArray[Any, Any]:
         """Samples as in `raw`, with those in gaps masked."""
@@ -230,28 +291,49 @@ class Signal:
     def index_at(self, time: float) -> int:
         """Absolute index of the first sample that was acquired at ``time`` or later, s since the run's start.
 
-        It is `start` for any earlier time, and `stop` for one after the last sample.
+        It is `start` for any earlier time, and `stop` for one after the last sample. `time_at` is the other
+        way round.
         """
+        if self._is_events:
+            later = np.flatnonzero(self.times >= time - 1e-9)
+            return self.start + int(later[0]) if len(later) else self.stop
         indices = range(self.start, self.stop)
         # A hair's breadth earlier: a sample's own time, as it was told, is to find the sample.
         earliest = time - 1e-6 / self.sample_rate
         return self.start + bisect_left(indices, earliest, key=self._time_of)
 
+    def time_at(self, index: int) -> float:
+        """Time of a sample, or a picture, of this absolute index, s since the run's start; as in `times`.
+
+        Raises
+        ------
+        SamplesGone
+            The recording does not hold it.
+        """
+        self._bounds(slice(index, index + 1))
+        return self._time_of(index)
+
     def between(self, start: float, stop: float) -> npt.NDArray[Any]:
         """Samples acquired from ``start`` to before ``stop``, s since the run's start; as ``signal[a:b]``."""
+        if self._is_events:
+            times = self.times
+            return self.data[(times >= start - 1e-9) & (times < stop - 1e-9)]
         first = self.index_at(start)
         return self[first : max(first, self.index_at(stop))]
 
     @property
     def events(self) -> list[Event]:
-        """Events of a stream of events; those in gaps never came.
+        """Events of a stream of events, their times on the same clock as `times`; those in gaps never came.
 
         Raises
         ------
         ConfigurationError
             The stream is not one of events.
         """
-        return events_in(np.concatenate([self.raw(a, b) for a, b in self.pieces]))
+        rows = np.concatenate([self.raw(a, b) for a, b in self.pieces])
+        events = events_in(rows)
+        times_ns: list[int] = self._on_one_clock(rows["time_ns"]).tolist()
+        return [replace(e, time_ns=ns) if e.time_ns else e for e, ns in zip(events, times_ns, strict=True)]
 
     def to_xarray(self) -> Any:
         """Make an `xarray.DataArray`, with times (s), channel names and units; samples are read when needed.
@@ -271,7 +353,17 @@ class Signal:
     @property
     def has_even_times(self) -> bool:
         """Whether the times of all samples are one period apart."""
-        return True
+        return not self._is_events and not self.encoding
+
+    @property
+    def _is_events(self) -> bool:
+        return self._entry.kind == "events"
+
+    def _on_one_clock(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Times of the producing host's clock, by that of the recording host as far as it is known."""
+        if self._clocks is None or not len(times_ns):
+            return times_ns
+        return times_ns + self._clocks.shift(self.producer, times_ns)[0]
 
     def _time_of(self, index: int) -> float:
         return float(self.times_between(index, index + 1)[0])
@@ -285,6 +377,9 @@ class Signal:
 
     def _facts(self) -> dict[str, str]:
         n_lost = sum(map(len, self.gaps))
+        if self._is_events:
+            gaps = f"{n_lost} events lost in {len(self.gaps)} gap(s)" if self.gaps else "no gap"
+            return {"events": f"[{self.start}, {self.stop}) events", "gaps": gaps}
         shape = " x ".join(map(str, self.spec.sample_shape)) or "1"
         encoded = f", encoded as {self.encoding}" if self.encoding else ""
         return {

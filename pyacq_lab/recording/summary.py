@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pyacq_lab.model.ledger import HopLedger
+from pyacq_lab.recording.lock import is_locked
 from pyacq_lab.recording.manifest import BACKUP, MANIFEST, Manifest, SegmentEntry
 from pyacq_lab.recording.run import Run
 from pyacq_lab.recording.signal import Signal
@@ -79,7 +80,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     path : str
         The run folder.
     state, started, host : str
-        As in ``run.json``; the start in ISO 8601, UTC.
+        As in ``run.json``, or `KILLED`; the start in ISO 8601, UTC.
     duration : float
         From the first sample to the last, s.
     samples, gaps, lost : int
@@ -108,6 +109,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     more: dict[str, Any]
 
 
+KILLED = "killed"
+"""State of a run that says it is being recorded, and nobody is at it."""
+
 _TOLD = frozenset({"format", "version", "state", "started_ns", "software", "host", "streams"})
 
 
@@ -126,7 +130,7 @@ def summary_of(run: Run) -> RunSummary:
     end = max((segment.first_time + (segment.duration or 0.0) for segment in every), default=0.0)
     return RunSummary(
         path=str(run.path),
-        state=manifest.state,
+        state=KILLED if manifest.state == "recording" and not is_locked(run.path) else manifest.state,
         started=run.started.isoformat(timespec="seconds"),
         host=manifest.host,
         duration=end - begin,
@@ -170,7 +174,7 @@ def _segment(signal: Signal, entry: SegmentEntry) -> SegmentSummary:
         epoch=signal.epoch,
         start=signal.start,
         stop=signal.stop,
-        first_time=float(signal.times_between(signal.start, signal.start + 1)[0]),
+        first_time=signal.first_time,
         is_timed=entry.time_ns != 0,
         uncertainty=entry.uncertainty_ns / 1e9 if entry.uncertainty_ns >= 0 else None,
         duration=None if entry.kind == "events" else signal.duration,

@@ -70,7 +70,7 @@ class Part:
     @property
     def first_time(self) -> float:
         """Time of its first row, s since the run's start."""
-        return float(self.signal.times_between(self.signal.start, self.signal.start + 1)[0])
+        return self.signal.first_time
 
     @property
     def is_timed(self) -> bool:

@@ -91,7 +91,7 @@ def recover_video(folder: Path, entry: SegmentEntry) -> VideoState:
     try:
         table = read_table(folder)
         whole = _whole(folder, table)
-        n_good = int(np.argmin(whole)) if not whole.all() else len(table)
+        n_good = _leading(whole)
         good = table[:n_good]
         end = int(good[-1]["offset"] + good[-1]["nbytes"]) if n_good else 0
         found = _frames_in(folder / VIDEO, end)
@@ -108,11 +108,27 @@ def recover_video(folder: Path, entry: SegmentEntry) -> VideoState:
     return replace(_state(folder, entry, kept, stop), is_changed=is_changed)
 
 
-def known_frames(folder: Path) -> FrameTable:
-    """Rows of the table, and of whole frames that are in the video behind the last one of it."""
+def known_frames(folder: Path, acknowledged: int) -> FrameTable:
+    """Rows of the table, and of whole frames that are in the video behind the last one of it.
+
+    Those of frames up to the absolute index ``acknowledged`` are taken as they are; further ones were written
+    by a recorder that was killed, and end before the first that is not whole.
+    """
     table = read_table(folder)
-    end = int(table[-1]["offset"] + table[-1]["nbytes"]) if len(table) else 0
+    index = table["index"]
+    n_good = _leading((index < acknowledged) & (np.diff(index, prepend=-1) > 0))
+    if n_good < len(table):
+        more = table[n_good:]
+        is_next = np.diff(more["index"], prepend=index[n_good - 1] if n_good else -1) > 0
+        n_good += _leading(is_next & _whole(folder, more))
+    table = table[:n_good]
+    end = int(table[-1]["offset"] + table[-1]["nbytes"]) if n_good else 0
     return np.concatenate([table, _frames_in(folder / VIDEO, end)])
+
+
+def _leading(good: npt.NDArray[np.bool_]) -> int:
+    """How many are good before the first that is not."""
+    return len(good) if good.all() else int(np.argmin(good))
 
 
 def _whole(
@@ -145,7 +161,7 @@ def _readable(table: FrameTable, whole: npt.NDArray[np.bool_]) -> npt.NDArray[np
 def _frames_in(path: Path, at: int) -> FrameTable:
     """Rows for the whole frames in a file from one of its packets on, as their marks say."""
     n_packets = (file_size(path) - at) // TS_NBYTES
-    if n_packets < 1:
+    if at < 0 or n_packets < 1:  # a table that is damaged may say anything
         return np.zeros(0, FRAME_DTYPE)
     packets = np.fromfile(path, np.uint8, n_packets * TS_NBYTES, offset=at).reshape(-1, TS_NBYTES)
     is_video = ((packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]) == VIDEO_PID

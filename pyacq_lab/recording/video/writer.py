@@ -167,7 +167,7 @@ class VideoWriter:
     def _gone_before(self) -> tuple[int, int]:
         """Frames that another process wrote and acknowledged, and where the video ends after them."""
         folder = self._folder
-        table = known_frames(folder)
+        table = known_frames(folder, self._first + self.rows)
         table = table[: np.searchsorted(table["index"], self._first + self.rows)]
         if not len(table):
             end = 0

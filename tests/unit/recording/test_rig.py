@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pyacq_lab.model.chunk import Chunk
+from pyacq_lab.model.events import Event, event_array, event_spec, events_in
 from pyacq_lab.model.rig import (
     ClockReading,
     Connection,
@@ -89,6 +90,24 @@ def test_times_are_brought_to_the_recording_hosts_clock(recorder):
         signal.times_between(0, 5, corrected=False), 0.4 + np.arange(5) / 10, atol=1e-9
     )
     assert signal.uncertainty == pytest.approx(9e-9)
+
+
+def test_events_are_brought_to_it_too(recorder):
+    clock = recorder.clock
+    recorder.take_rig(RIG, "rec")
+    recorder.take_clocks([reading(clock, "rig1", 500 * MS), reading(clock, "store", 100 * MS)])
+    recorder.open({"ecg": event_spec(10.0)})
+    begin = clock.now_ns()
+    events = [Event(begin + 400 * MS, label="now"), Event(0, label="some time"), Event(begin + 900 * MS)]
+    recorder.write(Chunk(0, event_array(events), time_ns=begin + 400 * MS), "ecg")
+    recorder.close()
+    run = open_run(recorder.folder)
+    signal = run["ecg"]
+    np.testing.assert_allclose(signal.times, [0.0, np.nan, 0.5], atol=1e-9)
+    assert [event.time_ns for event in signal.events] == [begin, 0, begin + 500 * MS]
+    assert [event.time_ns for event in events_in(signal.raw())] == [event.time_ns for event in events]
+    text = run.export(recorder.folder.parent / "ecg.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in text[1:]] == ["0.000000000", "nan", "0.500000000"]
 
 
 def test_clocks_are_interpolated(recorder):

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from pyacq_lab.errors import MissingDependency, RecordingError, SamplesGone, UnknownName
+from pyacq_lab.errors import ConfigurationError, MissingDependency, RecordingError, SamplesGone, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.events import Event, event_array, event_spec
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
 from pyacq_lab.recording.manifest import JOURNAL, stream_folder
@@ -244,3 +245,66 @@ def test_any_name_makes_a_folder_below_the_run(tmp_path, name):
 def test_names_do_not_meet():
     names = ["a/b", "a%2Fb", "a b", ".", "..", "%2E"]
     assert len({stream_folder(name) for name in names}) == len(names)
+
+
+def test_one_sample_is_read_by_its_absolute_index(run):
+    signal = run["ints"]
+    np.testing.assert_array_equal(signal[103], RAW[3] * 0.5 + 1.0)
+    assert np.isnan(signal[105]).all()
+    assert signal[103, 1] == RAW[3, 1] * 0.5 + 1.0
+    np.testing.assert_array_equal(signal[100:103, 1:], RAW[:3, 1:] * 0.5 + 1.0)
+    assert signal.time_at(103) == signal.times[3]
+    assert signal.index_at(signal.time_at(103)) == 103
+    for index in (99, -1, 120):
+        with pytest.raises(SamplesGone, match=r"recorded are \[100, 120\)"):
+            signal[index]
+        with pytest.raises(SamplesGone):
+            signal.time_at(index)
+    with pytest.raises(SamplesGone, match="wanted an absolute index"):
+        signal[1.5]
+    with pytest.raises(ConfigurationError, match="wanted video"):
+        signal.frame(103)
+
+
+def test_numpy_and_loops_take_a_signal_as_it_is(run):
+    signal = run["ints"]
+    np.testing.assert_array_equal(np.asarray(signal), signal.data)
+    assert len(list(signal)) == len(signal)
+
+
+EVENT_TIMES = (0.5, 0.25, 1.5)  # s; a trigger that debounces may be late with one
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Events at times of their own, one of unknown time, a gap."""
+    clock = ManualClock()
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "keys")))
+    recorder.clock = clock
+    recorder.open({"keys": event_spec(1000.0)})
+    begin = clock.now_ns()
+    events = [Event(begin + round(t * 1e9), label=f"at {t}") for t in EVENT_TIMES]
+    recorder.write(Chunk(7, event_array(events), time_ns=events[0].time_ns), "keys")
+    recorder.gap(Gap(10, 12), "keys")
+    recorder.write(Chunk(12, event_array([Event(0, label="some time")])), "keys")
+    recorder.close()
+    return open_run(tmp_path / "keys")["keys"]
+
+
+def test_events_are_found_by_their_own_times(keys):
+    np.testing.assert_allclose(keys.times, [*EVENT_TIMES, np.nan, np.nan, np.nan])
+    assert [row["label"] for row in keys.between(0.5, 1.5)] == [b"at 0.5"]
+    assert [row["label"] for row in keys.between(0.0, 9.0)] == [b"at 0.5", b"at 0.25", b"at 1.5"]
+    assert (keys.index_at(0.0), keys.index_at(1.0), keys.index_at(2.0)) == (7, 9, keys.stop)
+    assert keys.time_at(9) == 1.5
+    assert keys.duration == 1.25
+    assert keys[12]["label"] == b"some time"
+
+
+def test_events_show_themselves_as_such(keys):
+    assert repr(keys) == "<Signal 'keys': [7, 13) events, 2 events lost in 1 gap(s)>"
+
+
+def test_xarray_has_the_times_of_events(keys):
+    pytest.importorskip("xarray")
+    np.testing.assert_array_equal(keys.to_xarray()["time"].values, keys.times)

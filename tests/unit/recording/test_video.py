@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyacq_lab.devices import Replay
-from pyacq_lab.errors import EndOfStream, MissingDependency, RecordingError, StreamMismatch
+from pyacq_lab.errors import EndOfStream, MissingDependency, RecordingError, SamplesGone, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
@@ -35,6 +35,7 @@ from pyacq_lab.recording.video import (
 from pyacq_lab.recording.video import reader as reader_module
 from pyacq_lab.recording.video import writer as writer_module
 from pyacq_lab.recording.video.coding import FrameClock, FrameMark, mark_in, marked
+from pyacq_lab.recording.video.repair import known_frames
 from pyacq_lab.recording.video.table import ROW_NBYTES, VIDEO, read_table, table_path
 from pyacq_lab.testing import ManualClock
 
@@ -303,6 +304,27 @@ def test_a_video_that_lacks_what_was_acknowledged_is_not_gone_on_with(tmp_path):
         writer_of(tmp_path / "0", rows=35)
 
 
+@pytest.mark.parametrize("junk", [b"\xff" * 64, b"\x7f" * 200, bytes(range(256)) * 2])
+def test_rows_that_say_nonsense_are_not_believed(tmp_path, junk):
+    write_video(tmp_path / "0")
+    (tmp_path / "0" / "frames" / "zarr.json").unlink()
+    with table_path(tmp_path / "0").open("ab") as table:
+        table.write(junk)
+    for acknowledged in (FIRST, FIRST + 20, FIRST + 35):
+        assert known_frames(tmp_path / "0", acknowledged)["index"].tolist() == [*range(FIRST, FIRST + 35)]
+    assert writer_of(tmp_path / "0", rows=35).finish() == 35
+    assert len(read_table(tmp_path / "0")) == 35
+
+
+def test_a_row_that_is_damaged_is_made_anew_from_the_video(tmp_path):
+    write_video(tmp_path / "0")
+    before = read_table(tmp_path / "0")
+    damaged = before.copy()
+    damaged["index"][30] ^= 1 << 40
+    table_path(tmp_path / "0").write_bytes(damaged.tobytes())
+    np.testing.assert_array_equal(known_frames(tmp_path / "0", FIRST + 25), before)
+
+
 def test_a_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
     writer = writer_of(tmp_path / "0")
     writer.append(chunk_of(100, 105))
@@ -459,6 +481,12 @@ def test_a_recorder_stores_video_as_its_settings_say(tmp_path, video):
     wanted[12:15] = 0
     assert np.abs(signal.raw().astype(int) - wanted).max() <= (40 if video == "h264" else 0)
     assert np.isnan(signal[110:116][2:5]).all()
+    np.testing.assert_array_equal(signal.frame(117), signal.raw(117, 118)[0])
+    assert signal.frame(117).dtype == np.uint8
+    with pytest.raises(SamplesGone, match=r"frame 113 of 'cam' never came: \[112, 115\) .*overrun"):
+        signal.frame(113)
+    with pytest.raises(SamplesGone, match=r"recorded are \[100, 120\)"):
+        signal.frame(120)
     np.testing.assert_array_equal(run["deep"].raw(), 40_000)
 
 
@@ -473,6 +501,9 @@ def test_a_signal_has_the_times_of_its_frames(tmp_path):
     signal = open_run(tmp_path / "run")["cam"]
     np.testing.assert_allclose(signal.times, wobble, atol=1e-9)
     assert signal.sample_times.shape == (4, 3)
+    assert (signal.index_at(0.2), round(signal.time_at(2), 9)) == (2, 0.2)
+    pytest.importorskip("xarray")
+    np.testing.assert_array_equal(signal.to_xarray()["time"].values, signal.times)
 
 
 def test_without_pyav_a_recorder_says_what_to_do(tmp_path, monkeypatch):

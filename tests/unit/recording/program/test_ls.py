@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 from pyacq_lab.cli import main
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder
+from pyacq_lab.testing import ManualClock
 
 
 def test_a_table(folder, capsys):
@@ -49,3 +53,13 @@ def test_a_bar_on_a_terminal_only(folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["runs", "ls", str(folder)]) == 0
     assert "/1.00 [" in capsys.readouterr().err
+
+
+def test_a_run_whose_recorder_was_killed_is_told_from_one_that_is_recorded(tmp_path, capsys):
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "live")))
+    recorder.clock = ManualClock()
+    recorder.open({"ecg": StreamSpec()})
+    shutil.copytree(tmp_path / "live", tmp_path / "gone")
+    assert main(["runs", "ls", str(tmp_path), "--json"]) == 0
+    recorder.close()
+    assert [run["state"] for run in json.loads(capsys.readouterr().out)] == ["killed", "recording"]
