@@ -56,8 +56,8 @@ class DiskRoom:
             place = found.st_dev, found.st_ino
         except OSError as error:
             raise RecordingError(
-                f"the run folder {self._folder} is gone ({error.strerror}): it was removed or renamed, or its "
-                "disk was taken away. All that was acknowledged is there, if the folder still is somewhere"
+                f"the run folder {self._folder} is gone ({error.strerror}): it was removed or renamed, or "
+                "its disk was taken away. All that was acknowledged is there, if the folder still is somewhere"
             ) from error
         if self._place is None:
             self._place = place
