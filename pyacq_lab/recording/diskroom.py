@@ -57,7 +57,7 @@ class DiskRoom:
         except OSError as error:
             raise RecordingError(
                 f"the run folder {self._folder} is gone ({error.strerror}): it was removed or renamed, or "
-                "its disk was taken away. All that was acknowledged is there, if the folder still is somewhere"
+                "its disk was taken away. All that was acknowledged is in it, if it still is somewhere"
             ) from error
         if self._place is None:
             self._place = place
