@@ -309,8 +309,7 @@ class Recorder(Sink):
             if is_first:
                 self._past[name] = entry.ledger
             self._past.setdefault(name, HopLedger())
-            track = self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
-            self._past[name] = track.salvaged.after(self._past[name])
+            self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
         self._room.require_folder()
         self._note_rig()

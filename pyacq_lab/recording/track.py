@@ -9,10 +9,9 @@ from typing import Literal, Protocol
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.events import holds_events
-from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.eventtable import EventWriter
-from pyacq_lab.recording.evidence import is_unfinished, salvage
+from pyacq_lab.recording.evidence import is_unfinished
 from pyacq_lab.recording.manifest import (
     EndLine,
     GapLine,
@@ -134,10 +133,6 @@ class Track:
         self._unfinished = (
             was_killed and bool(entry.segments) and is_unfinished(run_folder, entry.segments[-1])
         )
-        self.salvaged = HopLedger()
-        """Accounts of what a killed recorder had written and not acknowledged: it is now."""
-        if self._unfinished:
-            self.salvaged = salvage(run_folder, entry.segments[-1])
         write_group(run_folder / stream_folder(name))
 
     @property

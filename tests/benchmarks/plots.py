@@ -17,9 +17,8 @@ from typing import Any
 
 import psutil
 
-TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "browser"))
-sys.path.insert(0, str(TESTS.parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from lab import (
     CHROMIUM_ARGS,
@@ -35,6 +34,7 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from tests.benchmarks import plotcells
 from tests.benchmarks.common import Row, goals, head, machine, median, show, write
 
+TESTS = Path(__file__).parents[1]
 CHANNELS = (8, 64, 256)
 ASKED = 60
 
