@@ -221,6 +221,9 @@ class Ports(Mapping[str, Any]):
         # A recorder's inputs come into being when they are connected, so any name is worth a handle.
         return self._make(self._node, name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
     def __iter__(self) -> Iterator[str]:
         return iter(p.name for p in getattr(self._node.status(), self._side))
 

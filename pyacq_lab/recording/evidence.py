@@ -32,6 +32,13 @@ def journal_of(run_folder: Path, entry: SegmentEntry) -> tuple[list[JournalLine]
     return lines, problem
 
 
+def knows_all(run_folder: Path, entry: SegmentEntry) -> bool:
+    """Whether a segment's journal is whole: a cut one may lack a gap, whose rows would pass for samples."""
+    path = run_folder / entry.folder / JOURNAL
+    lines, problem, nbytes = whole_lines(path, JournalLine)
+    return bool(lines) and not problem and path.stat().st_size == nbytes
+
+
 def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
     """Whether a recorder was killed at a segment, so that another can go on with it.
 
@@ -43,9 +50,9 @@ def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
 
 def salvage(run_folder: Path, entry: SegmentEntry) -> HopLedger:
     """Acknowledge what a killed recorder had written and not acknowledged yet; give the accounts of that."""
-    lines, problem = journal_of(run_folder, entry)
-    if not lines or problem:  # it may be a gap that is not known of any more
+    if not knows_all(run_folder, entry):
         return HopLedger()
+    lines, _ = journal_of(run_folder, entry)
     before, stop = entry.acknowledged, entry.start + rows_on_disk(run_folder, entry, lines)
     if stop <= before:
         return HopLedger()

@@ -16,7 +16,7 @@ from pyacq_lab.model.rig import Rig
 from pyacq_lab.recording.annotations import Annotation, Annotations, annotate, read_annotations
 from pyacq_lab.recording.clocks import ClockTable
 from pyacq_lab.recording.manifest import Manifest, StreamEntry, empty_segment, read_manifest
-from pyacq_lab.recording.signal import Signal
+from pyacq_lab.recording.signal import FACTS, Signal
 
 
 class Run:
@@ -185,13 +185,15 @@ class Run:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{number}</td><td>{html.escape(repr(signal))}</td></tr>"
+            f"<tr><td>{html.escape(name)}</td><td>{number}</td>"
+            + "".join(f"<td>{html.escape(signal.facts.get(column, ''))}</td>" for column in FACTS)
+            + "</tr>"
             for name in self.streams
             for number, signal in enumerate(self.segments(name))
         )
         head = f"Run <b>{html.escape(self.path.name)}</b>, {self.started:%Y-%m-%d %H:%M:%S} UTC, {self.state}"
-        columns = "<tr><th>stream</th><th>segment</th><th>signal</th></tr>"
-        return f"<table><caption>{head}</caption>{columns}{rows}</table>"
+        columns = "".join(f"<th>{column}</th>" for column in ("stream", "segment", *FACTS))
+        return f"<table><caption>{head}</caption><tr>{columns}</tr>{rows}</table>"
 
 
 def open_run(path: str | Path) -> Run:

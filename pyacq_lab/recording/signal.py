@@ -25,6 +25,9 @@ from pyacq_lab.recording.manifest import JOURNAL, JournalLine, SegmentEntry, Tim
 from pyacq_lab.recording.rows import ArrayReader
 from pyacq_lab.recording.video.reader import VideoReader
 
+FACTS = ("samples", "channels", "time", "gaps")
+"""What tables of signals have in their columns."""
+
 
 class Signal:
     """One segment of a recorded stream: absolute indices ``[start, stop)``.
@@ -369,17 +372,19 @@ class Signal:
         return float(self.times_between(index, index + 1)[0])
 
     def __repr__(self) -> str:
-        return f"<Signal {self.name!r}: {', '.join(self._facts().values())}>"
+        return f"<Signal {self.name!r}: {', '.join(self.facts.values())}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in self._facts().items())
+        rows = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in self.facts.items())
         return f"<table><caption>Signal <b>{html.escape(self.name)}</b></caption>{rows}</table>"
 
-    def _facts(self) -> dict[str, str]:
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it is in words, under some of `FACTS`."""
         n_lost = sum(map(len, self.gaps))
         if self._is_events:
             gaps = f"{n_lost} events lost in {len(self.gaps)} gap(s)" if self.gaps else "no gap"
-            return {"events": f"[{self.start}, {self.stop}) events", "gaps": gaps}
+            return {"samples": f"[{self.start}, {self.stop}) events", "gaps": gaps}
         shape = " x ".join(map(str, self.spec.sample_shape)) or "1"
         encoded = f", encoded as {self.encoding}" if self.encoding else ""
         return {

@@ -80,7 +80,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     path : str
         The run folder.
     state, started, host : str
-        As in ``run.json``, or `KILLED`; the start in ISO 8601, UTC.
+        As in ``run.json``, or `UNFINISHED`; the start in ISO 8601, UTC.
     duration : float
         From the first sample to the last, s.
     samples, gaps, lost : int
@@ -109,8 +109,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     more: dict[str, Any]
 
 
-KILLED = "killed"
-"""State of a run that says it is being recorded, and nobody is at it."""
+UNFINISHED = "unfinished"
+"""State of a run that says it is being recorded, and nobody is at it: killed, or the disk is full."""
 
 _TOLD = frozenset({"format", "version", "state", "started_ns", "software", "host", "streams"})
 
@@ -130,7 +130,7 @@ def summary_of(run: Run) -> RunSummary:
     end = max((segment.first_time + (segment.duration or 0.0) for segment in every), default=0.0)
     return RunSummary(
         path=str(run.path),
-        state=KILLED if manifest.state == "recording" and not is_locked(run.path) else manifest.state,
+        state=UNFINISHED if manifest.state == "recording" and not is_locked(run.path) else manifest.state,
         started=run.started.isoformat(timespec="seconds"),
         host=manifest.host,
         duration=end - begin,

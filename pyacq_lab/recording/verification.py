@@ -11,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.evidence import add_unlisted, gaps_of, journal_of, rows_on_disk
+from pyacq_lab.recording.evidence import add_unlisted, gaps_of, journal_of, knows_all, rows_on_disk
 from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.lock import is_locked
-from pyacq_lab.recording.manifest import BACKUP, GapLine, Manifest, SegmentEntry, read_manifest
+from pyacq_lab.recording.manifest import (
+    BACKUP,
+    GapLine,
+    Manifest,
+    SegmentEntry,
+    SegmentLine,
+    StreamEntry,
+    read_manifest,
+)
 from pyacq_lab.recording.wholeness import Counted, Found, ignore, uncovered, whole_rows
 
 Progress = Callable[[int, int], None]
@@ -110,7 +118,7 @@ class RunReport:
 
     def __str__(self) -> str:
         killed = self.state == "recording"
-        state = "its recorder was killed" if killed else self.state
+        state = "its recorder was killed, or could not finish it" if killed else self.state
         lines = [f"{self.path} ({state}): {'all is whole' if self.ok else 'damaged'}"]
         lines += [f"  {problem}" for problem in self.problems]
         lines += [str(segment) for segment in self.segments]
@@ -179,7 +187,9 @@ def find_manifest(folder: Path, *, is_live: bool = False) -> tuple[Manifest, lis
         manifest = read_manifest(folder)
         if manifest.state == "recording" and not is_live:
             add_unlisted(folder, manifest)
-        return manifest, []
+        return manifest, [
+            problem for stream in manifest.streams.values() for problem in _relaid(folder, stream)
+        ]
     except RecordingError as error:
         problems = [str(error)]
     try:
@@ -194,6 +204,26 @@ def find_manifest(folder: Path, *, is_live: bool = False) -> tuple[Manifest, lis
             segment.acknowledged = max(segment.acknowledged, written)
             segment.gaps = gaps_of(segment, lines)
     return manifest, problems
+
+
+def _relaid(folder: Path, stream: StreamEntry) -> Iterator[str]:
+    """Correct how samples lie where ``run.json`` is alone with what it says; tells where it was.
+
+    A bit that flipped in it may leave good JSON, of which every sample would be read wrongly.
+    """
+    for entry in stream.segments:
+        lines, _ = journal_of(folder, entry)
+        begun = lines[0].entry if lines and isinstance(lines[0], SegmentLine) else entry
+        is_wrong = begun.kind == "array" and _lie_of(begun) != _lie_of(entry)
+        if is_wrong and not _zarr_problems(folder, begun):
+            yield f"{folder / entry.folder}: its journal and its zarr.json say otherwise how samples lie"
+            entry.kind, entry.spec, entry.compression = begun.kind, begun.spec, begun.compression
+            entry.chunk_rows, entry.shard_chunks = begun.chunk_rows, begun.shard_chunks
+
+
+def _lie_of(entry: SegmentEntry) -> tuple[object, ...]:
+    spec = entry.spec
+    return entry.kind, spec.dtype, spec.shape, entry.chunk_rows, entry.shard_chunks, entry.compression
 
 
 def _rebuilt(folder: Path, error: RecordingError) -> Manifest:
@@ -226,7 +256,7 @@ def examine(
     elif lacking and not problem:
         problems.append(f"journal.jsonl lacks {len(lacking)} gap(s) that run.json knows")
     written = entry.acknowledged
-    if may_be_ahead and lines and not problem:
+    if may_be_ahead and knows_all(folder, entry):
         written = max(written, entry.start + rows_on_disk(folder, entry, lines))
     if entry.kind == "array":
         problems += _zarr_problems(folder, entry)

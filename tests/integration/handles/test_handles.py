@@ -355,6 +355,7 @@ def test_how_an_output_is_served_is_said_on_its_handle_wherever_that_is(probes) 
         assert [(r.policy, r.transfermode) for r in out.readers()] == [("lossless", "sharedmem")]
         assert repr(out) == f"<output {two.where}.out: 0 samples, 1 reader, transfermode auto>"
     assert "has no output 'cut' (it has: out)" in repr(two.outputs["cut"])
+    assert ("out" in two.outputs, "cut" in two.outputs) == (True, False)
     with pytest.raises(UnknownName, match="has no input 'in'"):
         two.inputs["in"].status()
     for configure in (out.configure, lambda **wanted: one.serve(out, **wanted)):

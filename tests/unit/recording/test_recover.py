@@ -248,3 +248,31 @@ def test_no_run_folder(tmp_path):
     for what in (verify, recover):
         with pytest.raises(RecordingError, match="is not a run folder"):
             what(tmp_path)
+
+
+def test_one_flipped_bit_in_run_json_does_not_change_what_samples_are(killed, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    manifest = folder / "run.json"
+    text = manifest.read_text()
+    assert '"dtype": "<i2"' in text
+    manifest.write_text(
+        text.replace('"dtype": "<i2"', '"dtypd": "<i2"')
+    )  # good JSON: a field that nobody knows
+    report = verify(folder)
+    assert not report.ok
+    assert "its journal and its zarr.json say otherwise how samples lie" in str(report)
+    done = recover(folder)
+    assert done.after.ok
+    check_whole(folder, done.after, extra=13)
+
+
+def test_what_follows_a_cut_journal_is_not_added(killed, tmp_path):
+    """The gap that a cut has taken would be joined."""
+    folder = shutil.copytree(killed, tmp_path / "run")
+    journal = folder / "streams" / "ints" / "1" / "journal.jsonl"
+    with journal.open("ab") as file:
+        file.write(b'{"kind":"gap","start":12')
+    done = recover(folder)
+    assert done.after.ok
+    assert open_run(folder)["ints", 1].stop == 1237
+    check_whole(folder, done.after)

@@ -7,7 +7,11 @@ import json
 import pytest
 
 from pyacq_lab.cli import main
+from pyacq_lab.model.rig import Connection, HostEntry, NodeEntry, NodeGroupEntry, NodeTypeEntry, Rig
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder
 from pyacq_lab.recording.program import output
+from pyacq_lab.testing import ManualClock
 
 
 def test_in_words(folder, capsys):
@@ -54,3 +58,31 @@ def test_sizes(nbytes, wanted):
 @pytest.mark.parametrize(("seconds", "wanted"), [(0.5, "0.500 s"), (60, "0:01:00"), (90_061.4, "25:01:01")])
 def test_durations(seconds, wanted):
     assert output.seconds_text(seconds) == wanted
+
+
+def test_the_set_up_in_words(tmp_path, capsys):
+    def node(name, group, role, kind, **settings):
+        return NodeEntry(
+            name=name, nodegroup=group, role=role, type=NodeTypeEntry(name=kind), settings=settings
+        )
+
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
+    recorder.clock = ManualClock()
+    rig = Rig(
+        hosts=(HostEntry(name="rig1", platform="Linux", python="3.12", packages={"pyacq_lab": "1.0"}),),
+        nodegroups=(NodeGroupEntry(name="a", host="rig1"),),
+        nodes=(
+            node("amp", "a", "source", "Amplifier", gain=2.5, table=list(range(1000))),
+            node("rec", "a", "sink", "Recorder"),
+        ),
+        connections=(Connection(source="amp", output="out", target="rec", input="ecg"),),
+    )
+    recorder.take_rig(rig, "rec")
+    recorder.open({"ecg": StreamSpec()})
+    recorder.close()
+    assert main(["runs", "info", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "  host rig1: Linux, python 3.12, pyacq_lab 1.0\n" in out
+    assert "  amp: Amplifier in a on rig1\n    gain=2.5, table=[0,1,2," in out
+    assert "    ecg <- amp.out (lossless)\n" in out
+    assert max(map(len, out.splitlines())) < 120

@@ -55,11 +55,11 @@ def test_a_bar_on_a_terminal_only(folder, capsys, monkeypatch):
     assert "/1.00 [" in capsys.readouterr().err
 
 
-def test_a_run_whose_recorder_was_killed_is_told_from_one_that_is_recorded(tmp_path, capsys):
+def test_a_run_that_was_not_finished_is_told_from_one_that_is_recorded(tmp_path, capsys):
     recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "live")))
     recorder.clock = ManualClock()
     recorder.open({"ecg": StreamSpec()})
     shutil.copytree(tmp_path / "live", tmp_path / "gone")
     assert main(["runs", "ls", str(tmp_path), "--json"]) == 0
     recorder.close()
-    assert [run["state"] for run in json.loads(capsys.readouterr().out)] == ["killed", "recording"]
+    assert [run["state"] for run in json.loads(capsys.readouterr().out)] == ["unfinished", "recording"]
