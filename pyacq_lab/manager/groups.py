@@ -266,6 +266,9 @@ class NodeGroupHandle(GroupEnd):
         It is not started again by itself then.
         """
         self.revival.call_off()
+        if grace and self.alive:
+            for node in self.known_handles():
+                self.host.manager.rigs.before_stop(node)
         with self.revival.lock:
             self._end(grace)
 
@@ -339,7 +342,7 @@ class NodeGroupHandle(GroupEnd):
             self._target.call(*call)
 
     def _end_stillborn(self) -> None:
-        """End a process that was not reached, so that its name is free for the next, and learn how it ended."""
+        """End a process that was not reached, so that its name is free, and learn how it ended."""
         ending, found = "ended as soon as it was ready", None
         try:
             status: GroupStatus = self.host.client.call(StopGroup(self.name, 0.0), 20.0)

@@ -97,6 +97,10 @@ class NodeHandle(NodeLook, Lookalike):
         """Open the component and run; as `Node.start`. A recorder is told of the set-up first."""
         return self.call("start", **options)
 
+    def stop(self, **options: Any) -> Any:
+        """Stop, after what was under way has been dealt with; as `Node.stop`. A recorder is told first."""
+        return self.call("stop", **options)
+
     def status(self) -> NodeStatus:
         """Snapshot of the node; answered while its methods run and while a cell blocks the kernel.
 
@@ -108,6 +112,8 @@ class NodeHandle(NodeLook, Lookalike):
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""
         if method == "start" and self.wants_rig:
             self.group.host.manager.rigs.before_start(self)
+        elif method in ("stop", "close") and self.wants_rig:
+            self.group.host.manager.rigs.before_stop(self)
         return self._target.call(method, *args, **options)
 
     def _pyacq_reference_(self) -> Reference:

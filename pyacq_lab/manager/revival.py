@@ -109,6 +109,7 @@ class Revival:
         """Take note of a node that has changed; the reactor's thread."""
         if event.topic != "recipe":
             return
+        self._group.host.manager.rigs.note(self._group)
         recipe, settings = event.value
         if recipe.state is State.CLOSED:
             self.forget(recipe.name)
