@@ -7,6 +7,9 @@ import json
 import pytest
 
 from pyacq_lab.cli import main
+from pyacq_lab.model.rig import HostEntry, NodeEntry, NodeGroupEntry, NodeTypeEntry, Rig
+from pyacq_lab.model.stream import StreamSpec
+from pyacq_lab.recording import Recorder
 from pyacq_lab.recording.program import output
 
 
@@ -54,3 +57,31 @@ def test_sizes(nbytes, wanted):
 @pytest.mark.parametrize(("seconds", "wanted"), [(0.5, "0.500 s"), (60, "0:01:00"), (90_061.4, "25:01:01")])
 def test_durations(seconds, wanted):
     assert output.seconds_text(seconds) == wanted
+
+
+def test_the_rig_is_told_in_short_tables(tmp_path, capsys):
+    recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
+    node = NodeEntry(
+        name="amp",
+        nodegroup="lab",
+        role="source",
+        type=NodeTypeEntry(name="Amplifier", registered="defined", source="class Amplifier(Source): ..."),
+        settings={"gain": 2, "taps": list(range(1000))},
+    )
+    rig = Rig(
+        hosts=(HostEntry(name="rig1", python="3.12", packages={"numpy": "2.1"}),),
+        nodegroups=(NodeGroupEntry(name="lab", host="rig1"),),
+        nodes=(node,),
+    )
+    recorder.take_rig(rig, "recorder")
+    recorder.open({"ecg": StreamSpec()})
+    recorder.close()
+    assert main(["runs", "info", str(recorder.folder)]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["rig1", "3.12", "numpy", "2.1"] in lines
+    assert ["amp", "lab", "Amplifier", "created", "gain=2,"] in [line[:5] for line in lines]
+    assert "class Amplifier" not in out
+    assert max(map(len, out.splitlines())) < 200
+    assert main(["runs", "info", str(recorder.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["more"]["rig"]["nodes"][0]["type"]["source"]
