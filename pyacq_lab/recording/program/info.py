@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pyacq_lab.model.rig import Rig
 from pyacq_lab.recording.program.output import seconds_text, size_text, write_json, write_table
 from pyacq_lab.recording.run import open_run
 from pyacq_lab.recording.summary import RunSummary, SegmentSummary, StreamSummary, summary_of
@@ -33,7 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     for stream in summary.streams:
         _write_stream(stream)
     for name, value in summary.more.items():
-        sys.stdout.write(f"\n{name}\n{_indented(value)}\n")
+        if isinstance(value, Rig):
+            _write_rig(value)
+        else:
+            sys.stdout.write(f"\n{name}\n{_indented(value)}\n")
     return 0
 
 
@@ -81,6 +85,13 @@ def _row(number: int, segment: SegmentSummary) -> list[str]:
         segment.compression,
         size_text(segment.nbytes),
     ]
+
+
+def _write_rig(rig: Rig) -> None:
+    for head, *rows in rig.tables().values():
+        if rows:
+            sys.stdout.write("\n")
+            write_table(head, rows)
 
 
 def _indented(value: Any) -> str:

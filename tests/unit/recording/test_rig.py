@@ -122,7 +122,8 @@ def test_clocks_are_interpolated(recorder):
     clocks = open_run(recorder.folder).clocks
     assert clocks.hosts == ("rig1", "store")
     first = clocks.readings[0].time_ns
-    shift, doubt = clocks.shift("rig1", first + np.array([-1, 0, 5, 10, 99]) * 1000 * MS)
+    shown = np.array([-1000, 0, 5005, 10_010, 99_010]) * MS  # by a clock that gains 1 ms a second
+    shift, doubt = clocks.shift("rig1", first + shown)
     np.testing.assert_array_equal(shift, np.array([0, 0, -5, -10, -10]) * MS)
     np.testing.assert_array_equal(doubt, -shift)
     own, _ = clocks.shift("store", [first])
@@ -268,3 +269,17 @@ def test_the_producer_of_a_stream_stays_known_when_its_node_is_gone(recorder):
     recorder.take_rig(msgspec.structs.replace(RIG, nodes=RIG.nodes[1:]), "rec")
     recorder.flush()
     assert open_run(recorder.folder).manifest().streams["ecg"].producer == "rig1"
+
+
+def test_a_rig_shows_itself_in_short():
+    rig = msgspec.structs.replace(
+        with_settings(amp={"gain": 1, "data": list(range(1000)), "name": "<b>"}),
+        hosts=(HostEntry(name="rig1", python="3.12", packages={"numpy": "2.1"}), HostEntry(name="store")),
+    )
+    assert repr(rig) == "<rig: 2 hosts, 2 nodegroups, 2 nodes, 1 connection: amp, rec>"
+    shown = rig._repr_html_()
+    for text in ("numpy 2.1", "gain=1", "&lt;b&gt;", "SignalGenerator", "created", "amp.out", "rec.ecg"):
+        assert text in shown
+    assert len(shown) < 2000
+    assert Rig()._repr_html_() == ""
+    assert repr(Rig()) == "<rig: 0 hosts, 0 nodegroups, 0 nodes, 0 connections: empty>"

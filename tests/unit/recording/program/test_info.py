@@ -11,6 +11,7 @@ from pyacq_lab.model.rig import HostEntry, NodeEntry, NodeGroupEntry, NodeTypeEn
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder
 from pyacq_lab.recording.program import output
+from pyacq_lab.testing import ManualClock
 
 
 def test_in_words(folder, capsys):
@@ -61,6 +62,7 @@ def test_durations(seconds, wanted):
 
 def test_the_rig_is_told_in_short_tables(tmp_path, capsys):
     recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
+    recorder.clock = ManualClock()
     node = NodeEntry(
         name="amp",
         nodegroup="lab",
