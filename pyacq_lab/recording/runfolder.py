@@ -101,7 +101,7 @@ def take_up(folder: Path, now_ns: int) -> Manifest:
         add_unlisted(folder, manifest)
         for stream in manifest.streams.values():
             for segment in stream.segments:
-                salvage(folder, segment)
+                stream.ledger = salvage(folder, segment).after(stream.ledger)
     return manifest
 
 
