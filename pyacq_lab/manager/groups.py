@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, UnknownName
+from pyacq_lab.errors import ConfigurationError, LifecycleError, ProcessDied, PyacqError, UnknownName
 from pyacq_lab.manager.groupend import GroupEnd
 from pyacq_lab.manager.nodes import NodeChannel, NodeHandle
 from pyacq_lab.manager.revival import RestartPolicy, Revival
@@ -21,6 +21,7 @@ from pyacq_lab.model.roles import Sink, Source, Transform
 from pyacq_lab.model.status import GroupStatus, NodeStatus
 from pyacq_lab.model.stream import StreamAddress
 from pyacq_lab.remote.byvalue import pickle_by_value
+from pyacq_lab.remote.calls import Target
 from pyacq_lab.remote.links import Link, distant
 from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.transport.sockets import parse_endpoint
@@ -72,8 +73,8 @@ class NodeGroupHandle(GroupEnd):
         self._registered: dict[str, tuple[Any, ...]] = {}  # by the type's name: the call that registered it
         self._log_levels: dict[str, SetLogLevel] = {}
         self._nodes: dict[str, NodeHandle] = {}
-        self.channel = NodeChannel()
         self.revival = Revival(self, restart)
+        self.channel = NodeChannel(self.revival.gate)
         self._set_up(spawned)
 
     def _set_up(self, spawned: Spawned) -> None:
@@ -91,11 +92,12 @@ class NodeGroupHandle(GroupEnd):
             where=self.where,
             meet=self._meet,
             on_event=self.revival.hear,
+            on_lost=self.revival.lost,
             on_back=self.revival.follow_again,
         )
         self.client: RpcClient = self.link.client
         self.channel.link = self.link
-        self._target = self.link.target("group", self.where)
+        self._target = Target(self.channel, "group", self.where)
 
     @property
     def python(self) -> str:
@@ -206,7 +208,7 @@ class NodeGroupHandle(GroupEnd):
 
     def statuses(self) -> list[NodeStatus]:
         """Snapshot of every node, over the control lane: never waits for a running call or cell."""
-        return self.client.call(GroupState(), 5.0)
+        return self.channel.client.call(GroupState(), 5.0)
 
     def node_status(self, name: str) -> NodeStatus:
         """Snapshot of one node. Raises UnknownName."""
@@ -264,6 +266,9 @@ class NodeGroupHandle(GroupEnd):
         It is not started again by itself then.
         """
         self.revival.call_off()
+        if grace and self.alive:
+            for node in self.known_handles():
+                self.host.manager.rigs.before_stop(node)
         with self.revival.lock:
             self._end(grace)
 
@@ -283,7 +288,8 @@ class NodeGroupHandle(GroupEnd):
         Where it still runs, it is closed first. Where the manager's own host has ended, it is started on the
         one that takes its place. Nodes are made again with the settings in force, wired as they were, and
         those that ran run again; their handles go on. Their outputs are where they were, so that readers in
-        other processes find them. What nodes held in memory is gone.
+        other processes find them. What nodes held in memory is gone. Calls to its nodes from other threads
+        wait until it is done, as they do where it is started again by itself.
 
         Parameters
         ----------
@@ -325,18 +331,26 @@ class NodeGroupHandle(GroupEnd):
         self._request = msgspec.structs.replace(self._request, token=secrets.token_hex(8), port=port)
         spawned = self.host.spawn(self._request)
         if not keep_nodes:
-            self._nodes, self.channel = {}, NodeChannel()
+            self._nodes, self.channel = {}, NodeChannel(self.revival.gate)
         self._set_up(spawned)
         try:
             self.host.adopt(self)
         except BaseException:  # its end, if it has ended, will be told to nobody
-            if self.host.client.connected:
-                self.host.client.request(StopGroup(self.name, 0.0), 30.0)
-            if not self.ending:
-                self.mark_ended("ended as soon as it was ready")
+            self._end_stillborn()
             raise
         for call in self._registered.values():
             self._target.call(*call)
+
+    def _end_stillborn(self) -> None:
+        """End a process that was not reached, so that its name is free, and learn how it ended."""
+        ending, found = "ended as soon as it was ready", None
+        try:
+            status: GroupStatus = self.host.client.call(StopGroup(self.name, 0.0), 20.0)
+            ending, found = status.ending or ending, self.host.post_mortem(self.name)
+        except PyacqError as error:
+            log.warning("%s was not reached, and its host does not say how it ended: %s", self.where, error)
+        if not self.ending:
+            self.mark_ended(ending, found)
 
     def make_node_again(self, recipe: NodeRecipe, settings: dict[str, Any]) -> NodeHandle:
         """Make a node that its former process had, up to its wiring."""

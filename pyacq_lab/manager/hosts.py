@@ -403,7 +403,6 @@ class HostHandle:
             case PostMortem(name=name, pid=pid) as found:
                 group = self.groups.get(name)
                 if group is not None and group.pid == pid:
-                    group.mark_ended(found.description, found)
                     group.revival.died(found)
 
     def _ours(self, record: LogRecord) -> LogRecord:

@@ -86,6 +86,7 @@ class LocalNodeGroup:
             allow=lambda key: key == public,
             interface=interface,
             clock=SystemClock(),
+            on_change=self._note_change,
         )
         self._group = NodeGroup(name, context)
         self._handles: dict[str, LocalNode] = {}
@@ -207,6 +208,10 @@ class LocalNodeGroup:
         if self._own_reactor is not None:
             self._own_reactor.close()
 
+    def _note_change(self, node: Node[Any]) -> None:
+        if self.manager is not None:
+            self.manager.rigs.note(self)
+
     # --- for handles of ports
 
     def reachable(self, address: StreamAddress) -> StreamAddress:
@@ -270,6 +275,13 @@ class LocalNode(NodeLook):
             self.group.manager.rigs.before_start(self)
         with self._turn:
             self.node.start()
+
+    def stop(self) -> None:
+        """Stop, after what was under way has been dealt with; as `Node.stop`. A recorder is told first."""
+        if self.wants_rig and self.group.manager is not None:
+            self.group.manager.rigs.before_stop(self)
+        with self._turn:
+            self.node.stop()
 
     def status(self) -> NodeStatus:
         """Snapshot of the node."""

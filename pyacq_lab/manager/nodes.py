@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyacq_lab.manager.nodelook import NodeLook
+from pyacq_lab.manager.patience import Gate, PatientClient
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.remote import NodeInfo, Reference
 from pyacq_lab.model.status import NodeStatus
 from pyacq_lab.remote.calls import Target
 from pyacq_lab.remote.links import Link
 from pyacq_lab.remote.objects import Lookalike
-from pyacq_lab.transport.rpc import RpcClient
 from pyacq_lab.wire.values import Export
 
 if TYPE_CHECKING:
@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 class NodeChannel:
     """Way to the nodes of a nodegroup, whichever process they are in by now.
 
+    Parameters
+    ----------
+    gate : Gate
+        Where calls wait while that process is started again.
+
     Attributes
     ----------
     link : Link
         Connection to their present process.
+    client : PatientClient
+        What calls go by.
     """
 
     link: Link
 
-    @property
-    def client(self) -> RpcClient:
-        """The connection."""
-        return self.link.client
+    def __init__(self, gate: Gate) -> None:
+        self.client = PatientClient(gate, lambda: self.link.client)
 
     @property
     def export(self) -> Export:
@@ -92,14 +97,23 @@ class NodeHandle(NodeLook, Lookalike):
         """Open the component and run; as `Node.start`. A recorder is told of the set-up first."""
         return self.call("start", **options)
 
+    def stop(self, **options: Any) -> Any:
+        """Stop, after what was under way has been dealt with; as `Node.stop`. A recorder is told first."""
+        return self.call("stop", **options)
+
     def status(self) -> NodeStatus:
-        """Snapshot of the node; answered while its methods run and while a cell blocks the kernel."""
+        """Snapshot of the node; answered while its methods run and while a cell blocks the kernel.
+
+        While its nodegroup is started again, this waits for that, as all calls do.
+        """
         return self.group.node_status(self.name)
 
     def call(self, method: str, /, *args: Any, **options: Any) -> Any:
         """Call a public method by name; see `pyacq_lab.remote.calls.Target.call`."""
         if method == "start" and self.wants_rig:
             self.group.host.manager.rigs.before_start(self)
+        elif method in ("stop", "close") and self.wants_rig:
+            self.group.host.manager.rigs.before_stop(self)
         return self._target.call(method, *args, **options)
 
     def _pyacq_reference_(self) -> Reference:

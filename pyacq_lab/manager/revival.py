@@ -6,11 +6,11 @@ import logging
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.manager.commands import told, upstream_first_levels
+from pyacq_lab.manager.patience import Gate
 from pyacq_lab.model.graph import upstream_first
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.recipe import NodeRecipe
@@ -30,6 +30,12 @@ MOST_RESTARTS = 5
 """Times that a nodegroup is started again by itself within `RESTARTS_WITHIN` seconds."""
 
 RESTARTS_WITHIN = 60.0
+
+VERDICT = 2.0
+"""Seconds that a host has to tell that a process has died, after the connection to it was lost."""
+
+
+_PATIENCE = 5.0
 
 
 class Allowance:
@@ -64,10 +70,13 @@ class Revival:
     ----------
     lock : threading.RLock
         Held while it is started again, or ended.
+    gate : Gate
+        Shut while it is started again; others wait there.
     """
 
     def __init__(self, group: NodeGroupHandle, policy: RestartPolicy) -> None:
         self.lock = threading.RLock()
+        self.gate = Gate(group.reactor, group.where)
         self._group = group
         self._policy: RestartPolicy = policy
         self._recipes: dict[str, NodeRecipe] = {}
@@ -75,40 +84,44 @@ class Revival:
         self._unfinished: list[NodeRecipe] = []  # of nodes that are being made again
         self._allowance = Allowance()
         self._called_off = False
+        self._doubt: int | None = None  # timer that runs while it may have died
         self._threads: list[threading.Thread] = []
 
     # --- what the nodes are
 
     def follow(self) -> None:
-        """Have the nodegroup tell of its nodes, from now on."""
-        self._take(self._group.client.call(Follow(), 5.0))
+        """Have the nodegroup tell of its nodes, from now on; returns when what they are now is known.
+
+        It is told by events before the answer. The future is done by the thread that takes them, in the
+        order in which they came: a thread that received the answer itself might be ahead of it.
+        """
+        self._group.client.request(Follow(), _PATIENCE).result()
 
     def follow_again(self) -> None:
         """Do so after a lost connection; the reactor's thread."""
-        self._group.client.request(Follow(), 5.0).add_done_callback(self._followed)
-
-    def _followed(self, answer: Future[Any]) -> None:
-        if answer.exception() is None:  # else the connection was lost again
-            self._take(answer.result())
+        self._end_doubt()
+        try:
+            self._group.client.request(Follow(), _PATIENCE)
+        except PyacqError as error:  # it is done the next time
+            log.debug("%s was lost again: %s", self._group.where, error)
 
     def hear(self, event: Event) -> None:
         """Take note of a node that has changed; the reactor's thread."""
-        if event.topic == "recipe":
-            self._take([event.value])
+        if event.topic != "recipe":
+            return
+        self._group.host.manager.rigs.note(self._group)
+        recipe, settings = event.value
+        if recipe.state is State.CLOSED:
+            self.forget(recipe.name)
+            return
+        self._recipes[recipe.name] = recipe
+        if settings is not None:
+            self._settings[recipe.name] = settings
 
     def forget(self, name: str) -> None:
         """Forget a node: it was removed."""
         self._recipes.pop(name, None)
         self._settings.pop(name, None)
-
-    def _take(self, news: list[tuple[NodeRecipe, dict[str, Any] | None]]) -> None:
-        for recipe, settings in news:
-            if recipe.state is State.CLOSED:
-                self.forget(recipe.name)
-                continue
-            self._recipes[recipe.name] = recipe
-            if settings is not None:
-                self._settings[recipe.name] = settings
 
     # --- by hand
 
@@ -119,7 +132,24 @@ class Revival:
             self._restart(grace, nodes)
 
     def _restart(self, grace: float, nodes: bool) -> None:
+        self.gate.shut()
+        self.gate.keep(by_me=True)
+        try:
+            self._start_again(grace, nodes)
+        finally:
+            self.gate.keep(by_me=False)
+            self.gate.open()
+
+    def _start_again(self, grace: float, nodes: bool) -> None:
         group = self._group
+        if group.alive and group.client.connected:
+            try:
+                self.follow()  # what it has told last may still be on its way
+            except PyacqError as error:
+                log.warning(
+                    "%s does not say what its nodes are now, so they are made as they were when it last did: "
+                    "%s", group.where, error,
+                )  # fmt: skip
         recipes = self._unfinished or list(self._recipes.values())
         group.begin_again(grace, nodes)
         if not nodes:
@@ -172,14 +202,36 @@ class Revival:
     # --- by policy
 
     def died(self, found: PostMortem) -> None:
-        """Start the nodegroup again where that is wanted; the reactor's thread: it does not wait."""
+        """Note that its process is gone, and start it again where that is wanted; the reactor's thread."""
+        group = self._group
         if self._policy == "never" or found.expected or found.exit_code == 0 or self._called_off:
+            group.mark_ended(found.description, found)
+            self._end_doubt()
             return
+        self.gate.shut()  # before anybody can find it dead
+        group.mark_ended(found.description, found)
+        self._end_doubt()
         thread = threading.Thread(
             target=self._revive, args=(found,), name=f"restart of {self._group.where}", daemon=True
         )
         self._threads = [t for t in self._threads if t.is_alive()] + [thread]
         thread.start()
+
+    def lost(self) -> None:
+        """Take note that its process does not answer: it may have died, which its host tells then.
+
+        Until it does, but not for long, calls wait as if it had. The reactor's thread.
+        """
+        if self._policy == "never" or self._called_off or self._doubt is not None:
+            return
+        self.gate.shut()
+        self._doubt = self._group.reactor.call_every(VERDICT, self._end_doubt)
+
+    def _end_doubt(self) -> None:
+        timer, self._doubt = self._doubt, None
+        if timer is not None:
+            self._group.reactor.cancel(timer)
+            self.gate.open()
 
     def call_off(self) -> None:
         """Start it again no more by itself; any thread."""
@@ -191,6 +243,12 @@ class Revival:
             thread.join()
 
     def _revive(self, found: PostMortem) -> None:
+        try:
+            self._revive_while_it_dies(found)
+        finally:
+            self.gate.open()
+
+    def _revive_while_it_dies(self, found: PostMortem) -> None:
         group = self._group
         with self.lock:
             while not group.alive and not self._called_off:

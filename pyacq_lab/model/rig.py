@@ -6,6 +6,8 @@ It is what a recording keeps of what made it. Nothing in it is ever executed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from pyacq_lab.model.clock import ClockOffset
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
+from pyacq_lab.model.logtext import shown
 from pyacq_lab.model.stream import StreamSpec
 
 FORMAT = "pyacq_lab rig"
@@ -161,6 +164,44 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeEntry, ...] = ()
     connections: tuple[Connection, ...] = ()
 
+    def __repr__(self) -> str:
+        counts = {
+            "host": self.hosts,
+            "nodegroup": self.nodegroups,
+            "node": self.nodes,
+            "connection": self.connections,
+        }
+        told = [_counted(len(entries), noun) for noun, entries in counts.items()]
+        names = ", ".join(node.name for node in self.nodes)
+        return f"<rig: {', '.join(told)}: {names or 'empty'}>"
+
+    def tables(self) -> dict[str, list[tuple[str, ...]]]:
+        """What there is as tables of text, by title; the first row of each is its head."""
+        return {
+            "hosts": [
+                ("host", "platform", "python", "versions"),
+                *((h.name, h.platform, h.python, _named(h.packages)) for h in self.hosts),
+            ],
+            "nodegroups": [
+                ("nodegroup", "host", "interpreter"),
+                *((g.name, g.host, g.python) for g in self.nodegroups),
+            ],
+            "nodes": [
+                ("node", "nodegroup", "type", "state", "settings"),
+                *(
+                    (n.name, n.nodegroup, n.type.name, str(n.state), settings_text(n.settings or {}))
+                    for n in self.nodes
+                ),
+            ],
+            "connections": [
+                ("from", "to", "policy"),
+                *((f"{c.source}.{c.output}", f"{c.target}.{c.input}", c.policy) for c in self.connections),
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        return "".join(_html_table(title, rows) for title, rows in self.tables().items() if len(rows) > 1)
+
     def node(self, name: str) -> NodeEntry | None:
         """Node of a name; None where there is none."""
         return next((node for node in self.nodes if node.name == name), None)
@@ -219,6 +260,37 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
             uncertainty_ns=clock.uncertainty_ns,
             drift_ppm=clock.drift_ppm,
         )
+
+
+MOST_TEXT = 60
+"""Characters of a setting that are shown at most."""
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings in one line, long ones cut short."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in settings.items())
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
+
+
+def _named(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _html_table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align:left">{escape(shown(cell))}</td>' for cell in row) + "</tr>"
+        for row in rows[1:]
+    )
+    return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
 
 
 def plain_settings(settings: Any) -> Any:

@@ -236,8 +236,8 @@ class Sink(Component):
     def take_rig(self, rig: Rig, name: str) -> None:
         """Take note of the set-up, in which this sink's node is called ``name``, where `wants_rig` is set.
 
-        Called before each start by a handle, and about a second after the set-up has changed while the node
-        runs; by any thread, so that it must not wait. Without a manager it is never called.
+        Called before each start and stop by a handle, and a moment after the set-up has changed while the
+        node runs; by any thread, so that it must not wait. Without a manager it is never called.
         """
 
     def take_clocks(self, readings: Sequence[ClockReading]) -> None:

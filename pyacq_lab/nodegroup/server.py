@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from pyacq_lab.errors import LifecycleError, PyacqError, UnknownName
@@ -42,6 +43,7 @@ class GroupServer(ObjectServer):
         self._api = api
         self._clock = clock
         self._followers: set[bytes] = set()
+        self._telling = threading.Lock()  # what is told later is as it was later, whichever threads tell it
         self._told: dict[str, tuple[Any, Any]] = {}  # settings of nodes, as all followers know them
 
     def handle(self, message: Any, peer: Peer) -> Any:
@@ -54,9 +56,7 @@ class GroupServer(ObjectServer):
             case GroupState():
                 return self._api.statuses()
             case Follow():
-                self._followers.add(peer.routing_id)
-                nodes = list(self._api.nodes.values())
-                return [[node.recipe(), node.resumed_settings()] for node in nodes]
+                return self._follow(peer)
             case DescribeNodes():
                 return self._api.parts()
             case StopAll():
@@ -70,12 +70,27 @@ class GroupServer(ObjectServer):
 
     def tell_changed(self, node: Any) -> None:
         """Let followers know what it takes by now to make a node again; any thread."""
-        if self._server is None or not self._followers:
+        server = self._server
+        if server is None or not self._followers:
             return
-        recipe, settings = self._news(node)
-        for routing_id in tuple(self._followers):
-            if not self._server.notify(routing_id, "recipe", [recipe, settings]):
-                self._followers.discard(routing_id)
+        with self._telling:
+            recipe, settings = self._news(node)
+            for routing_id in tuple(self._followers):
+                if not server.notify(routing_id, "recipe", [recipe, settings]):
+                    self._followers.discard(routing_id)
+
+    def _follow(self, peer: Peer) -> None:
+        """Tell a peer of all nodes now, ahead of the answer, and of each that changes from now on."""
+        server = self._server
+        if server is None:
+            return
+        with self._telling:
+            for node in list(self._api.nodes.values()):
+                if not server.notify(peer.routing_id, "recipe", [node.recipe(), node.resumed_settings()]):
+                    raise LifecycleError(
+                        f"{self.where} has more to tell of its nodes than is taken: ask again"
+                    )
+            self._followers.add(peer.routing_id)
 
     def _news(self, node: Any) -> tuple[NodeRecipe, dict[str, Any] | None]:
         """Recipe of a node and its settings, None where they are those told before: they may be large."""

@@ -6,6 +6,7 @@ docs/run-format.md describes all files. A run folder is a Zarr v3 group, for any
     run.backup.json         the same, some seconds older
     annotations.jsonl       notes of people; one JSON object a line
     clocks.jsonl            how the hosts' clocks stood, every ten seconds; one JSON object a line
+    settings.jsonl          settings of nodes, at the start and at each change; one JSON object a line
     zarr.json
     streams/zarr.json
     streams/ecg/zarr.json
@@ -46,6 +47,7 @@ JOURNAL = "journal.jsonl"
 EVENTS = "events.jsonl"
 LOCK = "recording.lock"
 CLOCKS = "clocks.jsonl"
+SETTINGS = "settings.jsonl"
 
 
 class GapLine(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -23,22 +21,19 @@ from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.annotations import Annotation, annotate
 from pyacq_lab.recording.diskroom import DiskRoom
-from pyacq_lab.recording.files import LineFile
 from pyacq_lab.recording.lock import lock_run
 from pyacq_lab.recording.manifest import (
     BACKUP,
-    CLOCKS,
     MANIFEST,
     Manifest,
     StreamEntry,
     write_manifest,
 )
 from pyacq_lab.recording.packing import Compression
+from pyacq_lab.recording.rigrecord import RigRecord
 from pyacq_lab.recording.runfolder import folder_of, make_run, remove_made, take_folder, take_up
 from pyacq_lab.recording.track import Storage, Track
 from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
-
-log = logging.getLogger(__name__)
 
 ARRAYS_EVERY_NS = 1_000_000_000
 """Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
@@ -47,10 +42,6 @@ own metadata follow for those who know Zarr only."""
 
 BACKUP_EVERY_NS = 10_000_000_000
 """Between two copies of `run.json`, from which a damaged one is mended."""
-
-
-MOST_READINGS = 10_000
-"""Readings of clocks that wait at most to be written, where a recorder is not running."""
 
 
 class RecorderSettings(Settings):
@@ -133,11 +124,8 @@ class Recorder(Sink):
         self._room = DiskRoom(Path())
         self._annotating = threading.Lock()
         self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
-        self._rig: tuple[Rig, str] | None = None  # as told last, and this node's name in it
-        self._is_rig_news = False
-        self._has_lost_clocks = False
+        self._rig = RigRecord()
         self._is_behind = False  # run.json, since a try to write it that failed
-        self._readings: deque[ClockReading] = deque(maxlen=MOST_READINGS)
 
     def open(self, inputs: Mapping[str, StreamSpec]) -> None:
         """Make the run folder, at the first start, and get ready for a new segment of each stream.
@@ -208,12 +196,12 @@ class Recorder(Sink):
                 self._manifest.streams[name].ledger = ledger.after(self._past[name])
 
     def take_rig(self, rig: Rig, name: str) -> None:
-        """Keep the set-up for ``run.json``, which `open` or the next `flush` writes."""
-        self._rig, self._is_rig_news = (rig, name), True
+        """Keep the set-up, which `open` or the next `flush` writes: ``run.json``, ``settings.jsonl``."""
+        self._rig.take_rig(rig, name, self.clock.now_ns())
 
     def take_clocks(self, readings: Sequence[ClockReading]) -> None:
         """Keep readings of clocks for ``clocks.jsonl``, to which `open` or the next `flush` appends them."""
-        self._readings.extend(readings)
+        self._rig.take_clocks(readings)
 
     def flush(self) -> Mapping[str, int]:
         """Acknowledge all that was written; costs nothing where nothing was.
@@ -227,11 +215,11 @@ class Recorder(Sink):
             self._room.require_folder()
             has_new_rows = [track.acknowledge() for track in self._tracks.values()]
             self._is_behind = self._is_behind or any(has_new_rows)
-            if self._is_behind or self._is_rig_news:
-                self._note_rig()
+            if self._is_behind or self._rig.is_news:
+                self._rig.note(self._manifest)
                 self._write_manifest("recording")
                 self._is_behind = False
-            self._write_clocks()
+            self._rig.write(self.folder)
             now_ns = self.clock.now_ns()
             if now_ns - self._arrays_ns >= ARRAYS_EVERY_NS:
                 self._arrays_ns = now_ns
@@ -285,8 +273,8 @@ class Recorder(Sink):
                 for track in self._tracks.values():
                     each.callback(track.finish)
                 self._tracks = {}
-            self._note_rig()
-            self._write_clocks()
+            self._rig.note(self._manifest)
+            self._rig.write(self.folder)
             self._write_manifest("stopped")
 
     # --- the run folder
@@ -312,38 +300,9 @@ class Recorder(Sink):
             self._tracks[name] = Track(name, spec, folder, entry, storage, was_killed)
         self.folder, self._room = folder, DiskRoom(folder)
         self._room.require_folder()
-        self._note_rig()
-        self._write_clocks()
+        self._rig.note(self._manifest)
+        self._rig.write(folder)
         self._write_manifest("recording")
-
-    def _note_rig(self) -> None:
-        """Take into the manifest what was told of the set-up."""
-        if self._rig is None:
-            return
-        self._is_rig_news = False  # before it is read: what is told meanwhile is news again
-        manifest, (rig, name) = self._manifest, self._rig
-        manifest.rig, manifest.recorder, manifest.recorded_on = rig, name, rig.host_of(name)
-        for stream, producer in rig.producers(name).items():
-            if stream in manifest.streams:
-                manifest.streams[stream].producer = producer
-
-    def _write_clocks(self) -> None:
-        """Append what was told of the clocks; what goes wrong is told once, and stops no recording."""
-        if self.folder is None or not self._readings:
-            return
-        readings = [self._readings.popleft() for _ in range(len(self._readings))]
-        try:
-            file = LineFile(self.folder / CLOCKS)
-            try:
-                file.write(*readings)
-            finally:
-                file.close()
-        except OSError as error:
-            if not self._has_lost_clocks:
-                self._has_lost_clocks = True
-                log.error(
-                    "clock offsets cannot be written to %s: %s; recording goes on without", self.folder, error
-                )
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None

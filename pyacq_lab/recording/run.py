@@ -16,6 +16,7 @@ from pyacq_lab.model.rig import Rig
 from pyacq_lab.recording.annotations import Annotation, Annotations, annotate, read_annotations
 from pyacq_lab.recording.clocks import ClockTable
 from pyacq_lab.recording.manifest import Manifest, StreamEntry, empty_segment, read_manifest
+from pyacq_lab.recording.settingslog import Changes, read_changes
 from pyacq_lab.recording.signal import FACTS, Signal
 
 
@@ -80,6 +81,14 @@ class Run:
     def rig(self) -> Rig | None:
         """The set-up that made it, as the recorder was last told; None where it had no manager."""
         return self.manifest().rig
+
+    @property
+    def changes(self) -> Changes:
+        """Settings of all nodes at the start, and at each change; empty where it had no manager.
+
+        `rig` has those in force at the end. Raises RecordingError where the table is damaged.
+        """
+        return read_changes(self.path)
 
     @property
     def clocks(self) -> ClockTable:

@@ -9,8 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Literal, Protocol
 
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.transport.rpc import RpcClient
-from pyacq_lab.wire.messages import Call, Get
+from pyacq_lab.wire.messages import Call, Get, Message
 from pyacq_lab.wire.values import Export
 
 Sync = Literal["sync", "async", "off"]
@@ -38,11 +37,33 @@ class CallFuture(Future[Any]):
         return asyncio.wrap_future(self).__await__()
 
 
+class Caller(Protocol):
+    """What sends requests: an `RpcClient`, or what stands before one."""
+
+    def call(self, message: Message, timeout: float = ..., export: Export | None = None) -> Any:
+        """As `RpcClient.call`."""
+        ...
+
+    def request(
+        self,
+        message: Message,
+        timeout: float,
+        export: Export | None = None,
+        future: Future[Any] | None = None,
+    ) -> Future[Any]:
+        """As `RpcClient.request`."""
+        ...
+
+    def tell(self, message: Message, export: Export | None = None, timeout: float = ...) -> None:
+        """As `RpcClient.tell`."""
+        ...
+
+
 class Channel(Protocol):
     """What a target needs of a connection."""
 
     @property
-    def client(self) -> RpcClient:
+    def client(self) -> Caller:
         """The connection."""
         ...
 

@@ -48,7 +48,7 @@ class Link:
         Makes a handle of a reference; see `adopt`. Called by whoever receives: must not wait.
     make : callable
         Makes a handle of an object over there, as `RemoteObject` does; called as ``meet`` is.
-    on_event, on_back : callable, optional
+    on_event, on_lost, on_back : callable, optional
         As of `RpcClient`.
     """
 
@@ -63,6 +63,7 @@ class Link:
         meet: Callable[[Reference], Any],
         make: MakeObject = RemoteObject,
         on_event: Callable[[Event], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
         on_back: Callable[[], None] | None = None,
     ) -> None:
         self._make = make
@@ -79,6 +80,7 @@ class Link:
             where=where,
             on_event=on_event,
             on_callback=self._on_callback,
+            on_lost=on_lost,
             on_back=on_back,
             adopt=self._adopt,
         )

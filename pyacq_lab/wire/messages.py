@@ -213,8 +213,8 @@ class GroupState(Message, frozen=True, tag="group_state"):
 class Follow(Message, frozen=True, tag="follow"):
     """Hear what it takes to make each node again, at every change: by events of topic ``recipe``.
 
-    Answered with the `NodeRecipe` and the settings of every node as it is now; an event has None for settings
-    that were told before.
+    Of each node as it is now, its `NodeRecipe` and its settings are told at once, before the answer, None; a
+    later event has None for settings that were told before.
     """
 
 

@@ -19,12 +19,17 @@ from pyacq_lab.recording.manifest import (
     StreamEntry,
     TimeLine,
 )
+from pyacq_lab.recording.settingslog import SettingsLine
 
 LINES = [EndLine, GapLine, ResumeLine, SegmentLine, TimeLine]
 
 
 @pytest.mark.parametrize(
-    "kind", [Annotation, ClockReading, EventLine, Manifest, SegmentEntry, StreamEntry, StreamSpec, *LINES]
+    "kind",
+    [
+        *(Annotation, ClockReading, EventLine, Manifest, SegmentEntry, SettingsLine, StreamEntry, StreamSpec),
+        *LINES,
+    ],
 )
 def test_every_field_is_described(root, kind):
     page = (root / "docs" / "run-format.md").read_text()

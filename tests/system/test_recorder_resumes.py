@@ -91,3 +91,27 @@ def test_what_is_gone_is_one_gap(manager, tmp_path, until) -> None:
     for start, stop in (first, second):
         np.testing.assert_array_equal(signal_.raw(start, stop).ravel(), np.arange(start, stop))
     assert (first[0], first[1], second[0]) == (0, gap.start, gap.stop)
+
+
+def test_what_made_the_run_stays_known(manager, tmp_path, until) -> None:
+    source, recorder, disk = rig(manager, tmp_path, 20.0)
+    until(lambda: written(recorder) > 100)
+    run = the_run(tmp_path)
+    made = run.rig
+    readings, before, at = len(run.clocks), disk.pid, written(recorder)
+    assert readings
+    kill(disk)
+    until(lambda: disk.pid != before)
+    assert recorder.state is State.RUNNING  # which waits until it does
+    until(lambda: written(recorder) > at + 500)
+    manager.stop_all_nodes()
+    manifest = run.manifest()
+    assert {n.name: n.settings for n in run.rig.nodes if n.name != recorder.name} == {
+        source.name: made.node("source").settings
+    }
+    assert (run.rig.hosts, run.rig.connections) == (made.hosts, made.connections)
+    assert run["raw"].producer == manifest.recorded_on == disk.host.name
+    assert run["raw"].is_on_one_clock
+    assert len(run.clocks) > readings
+    assert [change.node for change in run.changes.of("source")] == ["source"]
+    assert not manager.logs(contains="does not say what its nodes are")

@@ -81,6 +81,7 @@ def test_a_rehearsal_gives_the_same_bit_for_bit(manager, tmp_path, until):
         assert rehearsal["recorder"].name != recorder.name
     equal_streams(run, open_run(tmp_path / "again"))
     assert [g.name for g in manager.list_nodegroups()] == ["lab"]
+    assert not manager.logs(contains="does not say what its nodes are")
 
 
 def test_a_setting_that_changes_while_it_runs_is_in_the_run(manager, tmp_path, until):
@@ -99,7 +100,10 @@ def test_a_setting_that_changes_while_it_runs_is_in_the_run(manager, tmp_path, u
         assert run.manifest().recorded_on == "notebook"
         smooth.change(low=8.0)
         until(lambda: run.rig.node("filter").settings["low"] == 8.0)
-        here.stop_all_nodes()
+        smooth.change(low=9.0)
+        here.stop_all_nodes()  # at once: it is told before
+        assert run.rig.node("filter").settings["low"] == 9.0
+        assert [change.settings["low"] for change in run.changes.of("filter")] == [5.0, 8.0, 9.0]
         with manager.replay_run(run.path, realtime=False, skip=["filter"], nodegroup=here,
                                 record=tmp_path / "again") as rehearsal:  # fmt: skip
             assert set(rehearsal.nodes) == {"recorder"}
@@ -123,3 +127,33 @@ def test_a_manager_in_a_process_of_its_own_tells_and_rehearses(tmp_path, until, 
         rehearsal.wait(20.0)
         rehearsal.close()
         np.testing.assert_array_equal(open_run(tmp_path / "again")["filtered"].raw(), run["filtered"].raw())
+
+
+def test_nodegroups_and_types_of_modules_come_back(manager, tmp_path, until):
+    daq, maths = manager.create_nodegroup("daq"), manager.create_nodegroup("maths")
+    device = daq.create_node("SimulatedDevice", "amp")
+    device.configure(end_at=N_SAMPLES, n_channels=2, sample_rate=10_000.0)
+    # Any module that other nodegroups can import, too.
+    kind = maths.register_node_type_from_module("pyacq_lab.processing.mean", "MovingMean")
+    mean = maths.create_node(kind, "mean")
+    mean.configure(window=0.01)
+    mean.input.connect(device.output)
+    recorder = daq.create_node("Recorder", "recorder")
+    recorder.configure(path=str(tmp_path / "run"))
+    recorder.inputs["raw"].connect(device.output)
+    recorder.inputs["mean"].connect(mean.outputs["out"])
+    manager.start_all_nodes()
+    until(lambda: all(recorder.inputs[n].status().stop == N_SAMPLES for n in ("raw", "mean")))
+    manager.stop_all_nodes()
+    run = open_run(tmp_path / "run")
+    assert run.rig.node("mean").type.registered == "module"
+    with manager.replay_run(
+        run.path, realtime=False, keep_groups=True, record=tmp_path / "again"
+    ) as rehearsal:
+        groups = {name: node.group.name for name, node in rehearsal.nodes.items()}
+        assert len({*groups.values(), "daq", "maths"}) == 4
+        rehearsal.start()
+        rehearsal.wait(20.0)
+    equal_streams(run, open_run(tmp_path / "again"))
+    assert sorted(g.name for g in manager.list_nodegroups()) == ["daq", "maths"]
+    assert not manager.logs(contains="does not say what its nodes are")

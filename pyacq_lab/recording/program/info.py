@@ -15,9 +15,6 @@ from pyacq_lab.recording.run import open_run
 from pyacq_lab.recording.summary import RunSummary, SegmentSummary, StreamSummary, summary_of
 
 _HEAD = ("  segment", "samples", "first", "duration", "time within", "gaps", "lost", "packed", "size")
-LONGEST_SETTING = 60
-"""Characters of a setting that are shown."""
-
 _COUNTS = ("sent", "received", "dropped", "repaired")
 
 
@@ -37,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     for stream in summary.streams:
         _write_stream(stream)
     for name, value in summary.more.items():
-        text = _set_up(value) if isinstance(value, Rig) else _indented(value)
-        sys.stdout.write(f"\n{name}\n{text}\n")
+        if isinstance(value, Rig):
+            _write_rig(value)
+        else:
+            sys.stdout.write(f"\n{name}\n{_indented(value)}\n")
     return 0
 
 
@@ -88,30 +87,11 @@ def _row(number: int, segment: SegmentSummary) -> list[str]:
     ]
 
 
-def _set_up(rig: Rig) -> str:
-    """What was where, with which settings; ``--json`` has the rest."""
-    lines: list[str] = []
-    for host in rig.hosts:
-        version = host.packages.get("pyacq_lab", "")
-        parts = (host.platform, f"python {host.python}" if host.python else "", f"pyacq_lab {version}")
-        lines.append(f"  host {host.name}: {', '.join(part for part in parts if part)}")
-    for node in rig.nodes:
-        lines.append(f"  {node.name}: {node.type.name} in {node.nodegroup} on {rig.host_of(node.name)}")
-        settings = "not configured" if node.settings is None else _settings_text(node.settings)
-        lines.append(f"    {settings}")
-        lines += [
-            f"    {c.input} <- {c.source}.{c.output} ({c.policy})"
-            for c in rig.connections
-            if c.target == node.name
-        ]
-    return "\n".join(lines)
-
-
-def _settings_text(settings: dict[str, Any]) -> str:
-    texts = (f"{name}={msgspec.json.encode(value).decode()}" for name, value in settings.items())
-    return ", ".join(
-        text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}..." for text in texts
-    )
+def _write_rig(rig: Rig) -> None:
+    for head, *rows in rig.tables().values():
+        if rows:
+            sys.stdout.write("\n")
+            write_table(head, rows)
 
 
 def _indented(value: Any) -> str:

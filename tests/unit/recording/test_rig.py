@@ -23,6 +23,7 @@ from pyacq_lab.model.rig import (
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.processing.aligner import StreamAligner
 from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording.clocks import ClockTable
 from pyacq_lab.recording.manifest import CLOCKS
 from pyacq_lab.testing import ManualClock
 
@@ -121,7 +122,8 @@ def test_clocks_are_interpolated(recorder):
     clocks = open_run(recorder.folder).clocks
     assert clocks.hosts == ("rig1", "store")
     first = clocks.readings[0].time_ns
-    shift, doubt = clocks.shift("rig1", first + np.array([-1, 0, 5, 10, 99]) * 1000 * MS)
+    shown = np.array([-1000, 0, 5005, 10_010, 99_010]) * MS  # by a clock that gains 1 ms a second
+    shift, doubt = clocks.shift("rig1", first + shown)
     np.testing.assert_array_equal(shift, np.array([0, 0, -5, -10, -10]) * MS)
     np.testing.assert_array_equal(doubt, -shift)
     own, _ = clocks.shift("store", [first])
@@ -191,3 +193,93 @@ def test_clocks_that_cannot_be_written_are_told_once_and_stop_nothing(recorder, 
         recorder.write(Chunk(start, np.zeros((10, 1), "f4")), "ecg")
         assert recorder.flush() == {"ecg": start + 10}
     assert len([r for r in caplog.records if "clock offsets cannot be written" in r.message]) == 1
+
+
+def steps(tmp_path, *told):
+    """Table of one host's clock by readings (s, offset in s), next to a recorder's that is the manager's."""
+    lines = [
+        ClockReading(time_ns=round(at * 1e9), host=host, offset_ns=round(offset * 1e9), uncertainty_ns=1000)
+        for at, own in told
+        for host, offset in (("rig1", own), ("store", 0))
+    ]
+    (tmp_path / CLOCKS).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return ClockTable(tmp_path, "store")
+
+
+@pytest.mark.parametrize("set_by", [3600.0, 5.0, -3600.0])
+def test_a_clock_that_was_set_is_not_interpolated(tmp_path, set_by):
+    clocks = steps(tmp_path, (100, 1e-3), (110, 2e-3), (120, set_by), (130, set_by + 1e-3))
+    true = np.array([95, 105, 110, 111, 114, 121, 125, 140.0])
+    offset = np.array([1e-3, 1.5e-3, 2e-3, 2e-3, 2e-3, set_by + 1e-4, set_by + 5e-4, set_by + 1e-3])
+    shift, _ = clocks.shift("rig1", np.rint((true + offset) * 1e9).astype(np.int64))
+    np.testing.assert_allclose(-shift / 1e9, offset, atol=1e-6)
+
+
+def test_what_a_clock_showed_twice_is_taken_for_the_first_time(tmp_path):
+    clocks = steps(tmp_path, (100, 0), (110, 0), (120, -12), (130, -12), (140, -12))
+    shift, _ = clocks.shift("rig1", np.array([105, 109, 120, 130]) * 10**9)
+    assert (shift / 1e9).tolist() == [0, 0, 12, 12]
+
+
+def test_a_recording_host_that_was_set_is_not_interpolated_either(tmp_path):
+    lines = [
+        ClockReading(time_ns=at * 10**9, host=host, offset_ns=offset * 10**9, uncertainty_ns=0)
+        for at, own in ((100, 0), (110, 50))
+        for host, offset in (("rig1", 0), ("store", own))
+    ]
+    (tmp_path / CLOCKS).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    shift, _ = ClockTable(tmp_path, "store").shift("rig1", np.array([100, 109, 110]) * 10**9)
+    assert (shift / 1e9).tolist() == [0, 0, 50]
+
+
+def with_settings(**settings):
+    nodes = tuple(msgspec.structs.replace(n, settings=settings.get(n.name, n.settings)) for n in RIG.nodes)
+    return msgspec.structs.replace(RIG, nodes=nodes)
+
+
+def test_earlier_settings_stay_in_the_run(recorder):
+    clock = recorder.clock
+    recorder.take_rig(with_settings(amp={"gain": 1, "bits": 8}), "rec")
+    recorder.open({"ecg": StreamSpec()})
+    first = clock.now_ns()
+    clock.advance(1.0)
+    recorder.take_rig(with_settings(amp={"gain": 2, "bits": 8}), "rec")
+    recorder.take_rig(with_settings(amp={"gain": 3, "bits": 8}), "rec")  # both before the next flush
+    recorder.flush()
+    recorder.take_rig(with_settings(amp={"gain": 3, "bits": 8}), "rec")
+    recorder.close()
+    run = open_run(recorder.folder)
+    told = [(line.time_ns - first, line.settings["gain"]) for line in run.changes.of("amp")]
+    assert told == [(0, 1), (10**9, 2), (10**9, 3)]
+    assert len(run.changes.of("rec")) == 1
+    assert repr(run.changes).splitlines()[-1].endswith("amp  gain=3")
+    assert "<td>gain=3</td>" in run.changes._repr_html_()
+    again = Recorder(Recorder.settings_type.checked(path=str(recorder.folder), existing="continue"))
+    again.clock = clock
+    again.take_rig(with_settings(amp={"gain": 4, "bits": 8}), "rec")
+    again.open({"ecg": StreamSpec()})
+    again.close()
+    assert [line.settings["gain"] for line in run.changes.of("amp")] == [1, 2, 3, 4]
+    assert len(run.changes) == 5
+
+
+def test_the_producer_of_a_stream_stays_known_when_its_node_is_gone(recorder):
+    recorder.take_rig(RIG, "rec")
+    recorder.open({"ecg": StreamSpec()})
+    recorder.take_rig(msgspec.structs.replace(RIG, nodes=RIG.nodes[1:]), "rec")
+    recorder.flush()
+    assert open_run(recorder.folder).manifest().streams["ecg"].producer == "rig1"
+
+
+def test_a_rig_shows_itself_in_short():
+    rig = msgspec.structs.replace(
+        with_settings(amp={"gain": 1, "data": list(range(1000)), "name": "<b>"}),
+        hosts=(HostEntry(name="rig1", python="3.12", packages={"numpy": "2.1"}), HostEntry(name="store")),
+    )
+    assert repr(rig) == "<rig: 2 hosts, 2 nodegroups, 2 nodes, 1 connection: amp, rec>"
+    shown = rig._repr_html_()
+    for text in ("numpy 2.1", "gain=1", "&lt;b&gt;", "SignalGenerator", "created", "amp.out", "rec.ecg"):
+        assert text in shown
+    assert len(shown) < 2000
+    assert Rig()._repr_html_() == ""
+    assert repr(Rig()) == "<rig: 0 hosts, 0 nodegroups, 0 nodes, 0 connections: empty>"

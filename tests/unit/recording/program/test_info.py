@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pyacq_lab.cli import main
-from pyacq_lab.model.rig import Connection, HostEntry, NodeEntry, NodeGroupEntry, NodeTypeEntry, Rig
+from pyacq_lab.model.rig import HostEntry, NodeEntry, NodeGroupEntry, NodeTypeEntry, Rig
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder
 from pyacq_lab.recording.program import output
@@ -60,29 +60,30 @@ def test_durations(seconds, wanted):
     assert output.seconds_text(seconds) == wanted
 
 
-def test_the_set_up_in_words(tmp_path, capsys):
-    def node(name, group, role, kind, **settings):
-        return NodeEntry(
-            name=name, nodegroup=group, role=role, type=NodeTypeEntry(name=kind), settings=settings
-        )
-
+def test_the_rig_is_told_in_short_tables(tmp_path, capsys):
     recorder = Recorder(Recorder.settings_type.checked(path=str(tmp_path / "run")))
     recorder.clock = ManualClock()
-    rig = Rig(
-        hosts=(HostEntry(name="rig1", platform="Linux", python="3.12", packages={"pyacq_lab": "1.0"}),),
-        nodegroups=(NodeGroupEntry(name="a", host="rig1"),),
-        nodes=(
-            node("amp", "a", "source", "Amplifier", gain=2.5, table=list(range(1000))),
-            node("rec", "a", "sink", "Recorder"),
-        ),
-        connections=(Connection(source="amp", output="out", target="rec", input="ecg"),),
+    node = NodeEntry(
+        name="amp",
+        nodegroup="lab",
+        role="source",
+        type=NodeTypeEntry(name="Amplifier", registered="defined", source="class Amplifier(Source): ..."),
+        settings={"gain": 2, "taps": list(range(1000))},
     )
-    recorder.take_rig(rig, "rec")
+    rig = Rig(
+        hosts=(HostEntry(name="rig1", python="3.12", packages={"numpy": "2.1"}),),
+        nodegroups=(NodeGroupEntry(name="lab", host="rig1"),),
+        nodes=(node,),
+    )
+    recorder.take_rig(rig, "recorder")
     recorder.open({"ecg": StreamSpec()})
     recorder.close()
-    assert main(["runs", "info", str(tmp_path / "run")]) == 0
+    assert main(["runs", "info", str(recorder.folder)]) == 0
     out = capsys.readouterr().out
-    assert "  host rig1: Linux, python 3.12, pyacq_lab 1.0\n" in out
-    assert "  amp: Amplifier in a on rig1\n    gain=2.5, table=[0,1,2," in out
-    assert "    ecg <- amp.out (lossless)\n" in out
-    assert max(map(len, out.splitlines())) < 120
+    lines = [line.split() for line in out.splitlines()]
+    assert ["rig1", "3.12", "numpy", "2.1"] in lines
+    assert ["amp", "lab", "Amplifier", "created", "gain=2,"] in [line[:5] for line in lines]
+    assert "class Amplifier" not in out
+    assert max(map(len, out.splitlines())) < 200
+    assert main(["runs", "info", str(recorder.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["more"]["rig"]["nodes"][0]["type"]["source"]
