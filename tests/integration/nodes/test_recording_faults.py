@@ -108,10 +108,10 @@ def test_a_run_folder_that_is_removed(start, until, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of a few hundred kB."""
+    """A disk that is full within some seconds."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("disks cannot be mounted here")
     yield place
