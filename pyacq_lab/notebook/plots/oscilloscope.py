@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import threading
-from base64 import b64encode
-from pathlib import Path
-from typing import Any
-
-import anywidget
-from IPython.display import Image
-
 from pyacq_lab.errors import ConfigurationError
-from pyacq_lab.notebook.keepsake import Bundle, Keepsake
 from pyacq_lab.notebook.plots import assets, figure
 from pyacq_lab.notebook.plots.feed import Feed, FeedHandle, open_all
-from pyacq_lab.notebook.plots.link import CommLink
+from pyacq_lab.notebook.plots.live import LiveView
 from pyacq_lab.notebook.plots.panel import Panel, default_height
 from pyacq_lab.notebook.plots.still import StillPanel, render
 from pyacq_lab.notebook.plots.viewer import Viewer
 from pyacq_lab.viewing.display import ScaleMode
 
-_log = logging.getLogger(__name__)
 
-_WIDTH = 900
-"""Width of the picture in a notebook, CSS pixels."""
-
-_FIRST_REFRESH = 3.0
-"""Seconds without a page after which the picture in the notebook is refreshed for the first time."""
-
-
-class Oscilloscope(Keepsake, anywidget.AnyWidget):
+class Oscilloscope(LiveView):
     """Show streams as moving traces, one panel per stream, one lane per channel.
 
     Show it as the last value of a cell, with ``display``, or inside other widgets. It goes on moving while
@@ -75,9 +55,8 @@ class Oscilloscope(Keepsake, anywidget.AnyWidget):
     >>> scope.save("before-stimulus.png")                  # doctest: +SKIP
     """
 
-    _esm = assets.esm()
+    _esm = assets.esm("oscilloscope.js")
     _css = assets.css()
-    _closed = True  # until it is whole: ipywidgets closes also what could not be made
 
     def __init__(
         self,
@@ -113,16 +92,8 @@ class Oscilloscope(Keepsake, anywidget.AnyWidget):
             raise
         self.title = title
         self._figures = figure.figure_items(panels)
-        self._link = CommLink(self)
         self._viewer = Viewer(feeds, panels, self._link, fps, self._on_tick)
-        self._closing = threading.Lock()
-        self._refresh_at: float | None = None
-        self._refresh_after = _FIRST_REFRESH
-        self._final_refresh_done = False
-        self.on_msg(self._on_message)
-        self._closed = False
-        atexit.register(self.close)
-        self._viewer.start()
+        self._begin(self._viewer)
 
     @property
     def window(self) -> float:
@@ -169,65 +140,6 @@ class Oscilloscope(Keepsake, anywidget.AnyWidget):
             panels = [_still(panel) for panel in self._viewer.panels]
         return render(panels, window=self.window, title=self.title, width=width)
 
-    def still(self, width: int = 900) -> Image:
-        """Give the last window as a picture that shows itself in a notebook and stays in it when saved."""
-        return Image(data=self.snapshot(width), format="png", width=width, alt=self.title or "traces")
-
-    def save(self, path: str | os.PathLike[str], width: int = 900) -> None:
-        """Write the last window to a PNG file."""
-        Path(path).write_bytes(self.snapshot(width))
-
-    def close(self) -> None:
-        """Stop receiving, and leave the last picture in place of the plot. Idempotent; from any thread."""
-        if self._closed:
-            return
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-        atexit.unregister(self.close)
-        self._viewer.close()
-        self._leave_still()
-        super().close()
-
-    def _still_bundle(self) -> Bundle:
-        picture = b64encode(self.snapshot(_WIDTH)).decode("ascii")
-        return {"text/plain": repr(self), "image/png": picture}, {"image/png": {"width": _WIDTH}}
-
-    def _on_tick(self, now: float) -> None:
-        """Refresh the output where no page shows the plot. Called by the sending thread, twice a second.
-
-        Never while a page shows it: an update would draw the widget anew. Less and less often, so that a plot
-        that nobody watches for a week sends a handful of pictures.
-        """
-        if not self._display_id or self._viewer.watched:
-            self._refresh_at = None
-            return
-        if self._refresh_at is None:
-            self._refresh_at = now + self._refresh_after
-        last_one = self._viewer.ended and not self._final_refresh_done
-        if now >= self._refresh_at or last_one:
-            self._final_refresh_done = self._viewer.ended
-            self._refresh_after *= 2
-            self._refresh_at = now + self._refresh_after
-            self._publish(update=True)
-
-    def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
-        """Take a message of a page. Called by the kernel's thread for comms."""
-        match content.get("kind"):
-            case "need_figure":
-                message = {
-                    "kind": "figure",
-                    "items": self._figures,
-                    "bokeh": figure.bokeh_version(),
-                    "title": self.title,
-                }
-                self._link.send(message)
-            case "need_bokeh":
-                self._link.send({"kind": "bokeh", "bokeh": figure.bokeh_version()}, [figure.bokeh_js()])
-            case _:
-                self._viewer.handle(content)
-
     def __repr__(self) -> str:
         streams = ", ".join(
             f"{p.name or 'stream'}: {p.spec.n_channels} ch at {p.spec.sample_rate:g} Hz"
@@ -236,9 +148,8 @@ class Oscilloscope(Keepsake, anywidget.AnyWidget):
         return f"<Oscilloscope of {streams}; {self._state()}>"
 
     def _state(self) -> str:
-        if self._closed:
-            return "closed"
-        return "paused" if self.paused else "ended" if self._viewer.ended else "live"
+        state = super()._state()
+        return "paused" if self.paused and state != "closed" else state
 
 
 def _still(panel: Panel) -> StillPanel:

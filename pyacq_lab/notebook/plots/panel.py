@@ -87,6 +87,13 @@ class Panel:
         """Seconds per bin."""
         return self.history.bin_size / self.spec.sample_rate
 
+    def renew(self, spec: StreamSpec) -> None:
+        """Begin anew with a stream that was configured anew."""
+        self.spec = spec
+        self.scaling = display.Scaling.unit(spec.n_channels)
+        self.revision += 1
+        self.set_window(self.window)
+
     def add(self, item: Chunk | Gap, now_ns: int) -> None:
         """Take what the feed gave; ``now_ns`` is ns since 1970 UTC."""
         self.history.add(item)

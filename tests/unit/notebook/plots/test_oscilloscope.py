@@ -121,7 +121,7 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 
 def test_the_pages_modules_become_one():
-    source = assets.esm()
+    source = assets.esm("oscilloscope.js")
     assert re.findall(r"^import ", source, re.MULTILINE) == []
     assert re.findall(r"^export (.*)", source, re.MULTILINE) == ["default {"]
     declared = re.findall(r"^(?:async )?(?:function|class|const) (\w+)", source, re.MULTILINE)
@@ -129,7 +129,7 @@ def test_the_pages_modules_become_one():
 
 
 def test_the_page_and_the_picture_agree_on_colours():
-    assert all(color in assets.esm() for color in LIGHT_COLORS)
+    assert all(color in assets.esm("oscilloscope.js") for color in LIGHT_COLORS)
 
 
 def test_the_page_gets_one_figure_per_stream_and_bokeh_without_the_internet(scope):
