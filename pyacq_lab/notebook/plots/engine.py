@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from pyacq_lab.errors import EndOfStream
+from pyacq_lab.errors import EndOfStream, PyacqError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.notebook.plots.feed import Feed
@@ -129,7 +129,12 @@ class Engine(ABC):
                 case "goodbye":
                     self._pacer.goodbye(view)
                 case kind:
-                    if not self._control(message):
+                    try:
+                        known = self._control(message)
+                    except PyacqError as error:  # what it asked for is refused, and who asked sits there
+                        self._link.send({"kind": "refused", "message": str(error)})
+                        return
+                    if not known:
                         _log.warning("a plot's page sent a message of unknown kind %r", kind)
 
     @abstractmethod

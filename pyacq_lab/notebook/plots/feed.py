@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from pyacq_lab.errors import ConfigurationError
+from pyacq_lab.errors import ConfigurationError, HostUnreachable, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 
@@ -18,7 +18,7 @@ class Feed(Protocol):
 
     @property
     def spec(self) -> StreamSpec:
-        """Description of the stream."""
+        """Description of the stream; another one where the stream was configured anew."""
         ...
 
     def recv(self, timeout: float) -> Chunk | Gap | None:
@@ -42,13 +42,66 @@ class Feed(Protocol):
 class FeedHandle(Protocol):
     """Anything that can give a feed, such as the handle of a node's output."""
 
-    def open_feed(self) -> Feed:
-        """Subscribe, and give the feed; whoever asks for it closes it."""
+    def open_feed(self, backfill: float = 0.0) -> Feed:
+        """Subscribe, and give the feed; whoever asks for it closes it.
+
+        Parameters
+        ----------
+        backfill : float
+            Seconds of the past to begin with, as far as they are kept.
+        """
         ...
 
 
-def open_all(sources: tuple[Feed | FeedHandle, ...]) -> list[Feed]:
+class FollowingFeed:
+    """The stream of a handle, also after it was configured anew.
+
+    Parameters
+    ----------
+    handle : FeedHandle
+        Of the output.
+    backfill : float
+        Seconds of the past to begin with, at each opening.
+    """
+
+    def __init__(self, handle: FeedHandle, backfill: float = 0.0) -> None:
+        self._handle = handle
+        self._backfill = backfill
+        self._feed: Feed | None = handle.open_feed(backfill)
+        self._spec = self._feed.spec
+        self.name = str(getattr(self._feed, "name", ""))
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Description of the stream that `recv` gives."""
+        return self._spec
+
+    def recv(self, timeout: float) -> Chunk | Gap | None:
+        """Give what comes next; opens the stream again where it has become another one."""
+        if self._feed is None:
+            try:
+                self._feed = self._handle.open_feed(self._backfill)
+            except HostUnreachable:
+                return None  # it has not said yet what it is: asked again at the next call
+            self._spec = self._feed.spec
+            return None  # the reader looks at the new spec before the first chunk of it
+        try:
+            return self._feed.recv(timeout)
+        except StreamMismatch:
+            self._feed.close()
+            self._feed = None
+            return None
+
+    def close(self) -> None:
+        """Stop receiving."""
+        if self._feed is not None:
+            self._feed.close()
+
+
+def open_all(sources: tuple[Feed | FeedHandle, ...], backfill: float = 0.0) -> list[Feed]:
     """Feeds of feeds and handles, in order; if one cannot be opened, those opened before it are closed.
+
+    Handles begin with ``backfill`` seconds of the past, and are followed when they are configured anew.
 
     Raises
     ------
@@ -68,7 +121,7 @@ def open_all(sources: tuple[Feed | FeedHandle, ...]) -> list[Feed]:
     try:
         for source in sources:
             if isinstance(source, FeedHandle):
-                feeds.append(source.open_feed())
+                feeds.append(FollowingFeed(source, backfill))
                 opened.append(feeds[-1])
             else:
                 feeds.append(source)

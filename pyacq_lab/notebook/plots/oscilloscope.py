@@ -70,7 +70,7 @@ class Oscilloscope(LiveView):
         columns: int = 1200,
     ) -> None:
         _check(window, fps, names, len(sources), scale)
-        feeds = open_all(sources)
+        feeds = open_all(sources, backfill=window)
         try:
             panels = [
                 Panel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,16 @@ class Panel:
         self.scaling = display.Scaling.unit(spec.n_channels)
         self.revision += 1
         self.set_window(self.window)
+
+    def handle(self, message: Mapping[str, Any]) -> bool:
+        """Take a message of a page that is not for the viewer itself; say whether it was known.
+
+        Raises
+        ------
+        PyacqError
+            What it asks for is refused; the page is told.
+        """
+        return False
 
     def add(self, item: Chunk | Gap, now_ns: int) -> None:
         """Take what the feed gave; ``now_ns`` is ns since 1970 UTC."""

@@ -91,9 +91,19 @@ class Viewer(Engine):
                 self.fit()
             case "zoom":
                 self.zoom(float(message["factor"]))
+            case "window":
+                self.set_window(float(message["seconds"]))
             case _:
-                return False
+                return self._hand_on(message)
         return True
+
+    def _hand_on(self, message: Mapping[str, Any]) -> bool:
+        """Have the panel that a message names, or else all, take what is not for the viewer itself."""
+        index = message.get("panel")
+        panels = self.panels if index is None else [self.panels[int(index)]]
+        taken = [panel.handle(message) for panel in panels]
+        self._layout_stale = self._layout_stale or any(taken)
+        return any(taken)
 
     def _forget_sent(self) -> None:
         for panel in self.panels:
