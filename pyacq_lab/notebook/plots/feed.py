@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from pyacq_lab.errors import ConfigurationError, HostUnreachable, StreamMismatch
+import numpy.typing as npt
+
+from pyacq_lab.errors import ConfigurationError, HostUnreachable, SamplesGone, StreamMismatch
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamSpec
 
 
@@ -42,15 +45,40 @@ class Feed(Protocol):
 class FeedHandle(Protocol):
     """Anything that can give a feed, such as the handle of a node's output."""
 
-    def open_feed(self, backfill: float = 0.0) -> Feed:
-        """Subscribe, and give the feed; whoever asks for it closes it.
-
-        Parameters
-        ----------
-        backfill : float
-            Seconds of the past to begin with, as far as they are kept.
-        """
+    def open_feed(self) -> Feed:
+        """Subscribe, and give the feed; whoever asks for it closes it."""
         ...
+
+
+@runtime_checkable
+class _Indexed(Protocol):
+    """A feed whose past can be read, as that of an output: see `pyacq_lab.InputStream`."""
+
+    @property
+    def place(self) -> StreamPlace: ...
+
+    @property
+    def spec(self) -> StreamSpec: ...
+
+    def bounds(self) -> tuple[int, int]: ...
+
+    def get_data(self, start: int, stop: int) -> npt.NDArray[Any]: ...
+
+
+def _newest(feed: _Indexed, n_samples: int) -> Chunk | None:
+    """The newest samples that the producer's ring holds, at most so many; None where it has none in one piece.
+
+    A feed of policy ``latest`` begins with the newest chunk, whatever backfill was asked for. What is read here
+    and comes once more is left out by whoever counts indices.
+    """
+    oldest, stop = feed.bounds()
+    start = max(oldest, stop - n_samples)
+    if start >= stop:
+        return None
+    try:
+        return Chunk(start, feed.get_data(start, stop), epoch=feed.place.epoch)
+    except SamplesGone:
+        return None  # the producer was faster, or there is a gap among them: it begins with what comes
 
 
 class FollowingFeed:
@@ -67,7 +95,8 @@ class FollowingFeed:
     def __init__(self, handle: FeedHandle, backfill: float = 0.0) -> None:
         self._handle = handle
         self._backfill = backfill
-        self._feed: Feed | None = handle.open_feed(backfill)
+        self._past: Chunk | None = None
+        self._feed: Feed | None = self._open()
         self._spec = self._feed.spec
         self.name = str(getattr(self._feed, "name", ""))
 
@@ -80,17 +109,26 @@ class FollowingFeed:
         """Give what comes next; opens the stream again where it has become another one."""
         if self._feed is None:
             try:
-                self._feed = self._handle.open_feed(self._backfill)
+                self._feed = self._open()
             except HostUnreachable:
                 return None  # it has not said yet what it is: asked again at the next call
             self._spec = self._feed.spec
             return None  # the reader looks at the new spec before the first chunk of it
+        if self._past is not None:
+            past, self._past = self._past, None
+            return past
         try:
             return self._feed.recv(timeout)
         except StreamMismatch:
             self._feed.close()
             self._feed = None
             return None
+
+    def _open(self) -> Feed:
+        feed = self._handle.open_feed()
+        if self._backfill and isinstance(feed, _Indexed):
+            self._past = _newest(feed, round(self._backfill * feed.spec.sample_rate))
+        return feed
 
     def close(self) -> None:
         """Stop receiving."""

@@ -180,7 +180,7 @@ def test_handles_are_opened_and_feeds_taken_as_they_are():
     feed = HandFeed()
 
     class Handle:
-        def open_feed(self, backfill=0.0):
+        def open_feed(self):
             return feed
 
     opened, same = open_all((Handle(), feed))
@@ -199,7 +199,7 @@ def test_a_stream_that_was_configured_anew_is_followed(make):
     opening = iter([feeds[0], HostUnreachable("not described yet"), feeds[1]])
 
     class Handle:
-        def open_feed(self, backfill=0.0):
+        def open_feed(self):
             opened = next(opening)
             if isinstance(opened, Exception):
                 raise opened
@@ -229,7 +229,7 @@ def test_what_is_no_stream_is_refused_before_anything_is_opened():
     opened = []
 
     class Handle:
-        def open_feed(self, backfill=0.0):
+        def open_feed(self):
             opened.append(self)
             return HandFeed()
 
@@ -244,11 +244,11 @@ def test_a_handle_that_cannot_be_opened_leaves_none_open():
     first = HandFeed()
 
     class Good:
-        def open_feed(self, backfill=0.0):
+        def open_feed(self):
             return first
 
     class Bad:
-        def open_feed(self, backfill=0.0):
+        def open_feed(self):
             raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
