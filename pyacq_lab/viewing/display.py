@@ -30,7 +30,9 @@ BYTES_PER_BIN = 4
 """Bytes of one bin of one channel on their way to the page."""
 
 
-def bin_size_for(spec: StreamSpec, window: float, columns: int, n_panels: int = 1) -> int:
+def bin_size_for(
+    spec: StreamSpec, window: float, columns: int, n_panels: int = 1, n_lanes: int | None = None
+) -> int:
     """Samples per bin.
 
     As many bins in a window as there are columns of pixels, or fewer where that would be more bytes per
@@ -46,8 +48,10 @@ def bin_size_for(spec: StreamSpec, window: float, columns: int, n_panels: int = 
         Columns of pixels.
     n_panels : int
         Streams that share the way to the page.
+    n_lanes : int, optional
+        Channels that are drawn; all of them unless given.
     """
-    budget = BYTES_PER_SECOND / (n_panels * spec.n_channels * BYTES_PER_BIN)
+    budget = BYTES_PER_SECOND / (n_panels * (n_lanes or spec.n_channels) * BYTES_PER_BIN)
     return max(1, math.ceil(spec.sample_rate / min(columns / window, budget)))
 
 
@@ -91,7 +95,7 @@ class Scaling:
         return (values - self.centre[:, np.newaxis]) / self.half[:, np.newaxis]
 
 
-def fit(values: Floats, mode: ScaleMode = "shared") -> Scaling | None:
+def fit(values: Floats, mode: ScaleMode = "shared", *, at_median: bool = False) -> Scaling | None:
     """Scaling in which traces fill their lanes.
 
     Rare spikes may leave their lane (they are drawn over its neighbours), so that one of them does not
@@ -103,6 +107,8 @@ def fit(values: Floats, mode: ScaleMode = "shared") -> Scaling | None:
         Extremes in the stream's units; NaN where there is nothing.
     mode : {'shared', 'each'}
         One half range for all lanes, so that amplitudes compare, or one for each.
+    at_median : bool
+        Whether every trace is drawn about its median; else about zero where it lives about that.
 
     Returns
     -------
@@ -118,7 +124,7 @@ def fit(values: Floats, mode: ScaleMode = "shared") -> Scaling | None:
     middle = np.nanmedian(finite[:, seen].mean(axis=2), axis=0)
     # A trace that lives about zero is drawn about zero.
     about_zero = np.abs(middle) < 0.5 * _reach(finite[:, seen], middle)
-    centre[seen] = np.where(about_zero, 0.0, middle)
+    centre[seen] = middle if at_median else np.where(about_zero, 0.0, middle)
     reach[seen] = _reach(finite[:, seen], centre[seen])
     if mode == "shared":
         reach = np.full(n_channels, np.quantile(reach[seen], 0.9, method="higher"))
@@ -214,7 +220,7 @@ def ticks(
         y = float(n - 1 - i)
         if lane >= 4.5 * label_height:
             centre, half = float(scaling.centre[i]), float(scaling.half[i])
-            mark = _landmark(half)
+            mark = _landmark(abs(half))  # below 0 where the lane is upside down
             at = 0.5 * mark / half
             labels += [
                 (y + at, quantity(centre + mark, units)),
@@ -228,9 +234,10 @@ def ticks(
 
 def scale_label(scaling: Scaling, units: str) -> str:
     """What a lane's height means, such as ``"\N{PLUS-MINUS SIGN}200 µV"``, or that lanes differ."""
-    if np.ptp(scaling.half) > 0:
+    half = np.abs(scaling.half)
+    if np.ptp(half) > 1e-9 * half[0]:
         return "lanes differ"
-    return f"\N{PLUS-MINUS SIGN}{quantity(float(scaling.half[0]), units)}"
+    return f"\N{PLUS-MINUS SIGN}{quantity(float(half[0]), units)}"
 
 
 def y_limits(n_channels: int) -> tuple[float, float]:

@@ -66,10 +66,10 @@ class _Indexed(Protocol):
 
 
 def _newest(feed: _Indexed, n_samples: int) -> Chunk | None:
-    """The newest samples that the producer's ring holds, at most so many; None where it has none in one piece.
+    """The newest samples of the producer's ring, at most so many; None where it has none in one piece.
 
-    A feed of policy ``latest`` begins with the newest chunk, whatever backfill was asked for. What is read here
-    and comes once more is left out by whoever counts indices.
+    A feed of policy ``latest`` begins with the newest chunk, whatever backfill was asked for. What is read
+    here and comes once more is left out by whoever counts indices.
     """
     oldest, stop = feed.bounds()
     start = max(oldest, stop - n_samples)

@@ -153,14 +153,14 @@ class Oscilloscope(LiveView):
 
 
 def _still(panel: Panel) -> StillPanel:
-    values, flags = panel.values()
-    lost = f"{panel.history.lost:,} samples lost · " if panel.history.lost else ""
+    lanes, flags = panel.lanes()
+    lost = f"{panel.past.lost:,} samples lost · " if panel.past.lost else ""
     note = f"{lost}{panel.layout()['scale']}".rstrip(" ·")
     return StillPanel(
         name=panel.name,
         note=note,
         height=panel.height,
-        lanes=panel.scaling.to_lanes(values),
+        lanes=lanes,
         flags=flags,
         stop=panel.stop,
         window_bins=panel.window_bins,
