@@ -228,5 +228,5 @@ def test_another_scale_repaints_what_is_already_there(make) -> None:
     )
     after = lab.page.evaluate(READ_CANVAS)
     assert after["first"] != before["first"]
-    lab.page.evaluate(f"() => {{ {SCOPE}.panels[0].painter.key = ''; {SCOPE}.paint({SCOPE}.panels[0]); }}")
+    lab.page.evaluate(f"() => {{ {SCOPE}.panels[0].painter.key = ''; {SCOPE}.panels[0].paint(); }}")
     assert lab.page.evaluate(READ_CANVAS) == after

@@ -9,7 +9,14 @@ from pathlib import Path
 _STATIC = Path(__file__).parent / "static"
 _SHARED = ("axes.js", "view.js")
 _MODULES = {
-    "oscilloscope.js": ("frames.js", "painter.js", "controls.js"),
+    "oscilloscope.js": (
+        "frames.js",
+        "painter.js",
+        "controls.js",
+        "channels.js",
+        "cursors.js",
+        "gestures.js",
+    ),
 }
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.notebook.plots import assets, figure
+from pyacq_lab.notebook.plots.displayfilter import FilterSettings
 from pyacq_lab.notebook.plots.feed import Feed, FeedHandle, open_all
 from pyacq_lab.notebook.plots.live import LiveView
+from pyacq_lab.notebook.plots.markers import Markers
 from pyacq_lab.notebook.plots.panel import Panel, default_height
+from pyacq_lab.notebook.plots.panelsettings import Mode, PanelSettings, ScopeSettings
 from pyacq_lab.notebook.plots.still import StillPanel, render
 from pyacq_lab.notebook.plots.viewer import Viewer
+from pyacq_lab.processing.selection import find_channels
 from pyacq_lab.viewing.display import ScaleMode
+from pyacq_lab.viewing.lanes import LaneSettings
 
 
 class Oscilloscope(LiveView):
@@ -27,7 +35,7 @@ class Oscilloscope(LiveView):
     *sources : Feed or FeedHandle
         Streams, from the top; an output's handle, or a feed. The oscilloscope closes the feeds.
     window : float
-        Seconds shown.
+        Seconds shown, 0.01 to 600; 5 unless given.
     fps : float
         Frames per second, at most.
     title : str
@@ -40,6 +48,19 @@ class Oscilloscope(LiveView):
         Of each panel, CSS pixels; by default enough for its channels.
     columns : int
         Bins per window; more are only worth their way on very wide screens.
+    mode : {'scroll', 'scan'}
+        Traces run to the left, or a scan writes over the oldest.
+    markers : Feed or FeedHandle, or sequence of them
+        Streams of events, drawn as lines in all panels.
+    keep : float
+        Seconds of the past that can be looked at while it is paused, as far as memory allows (64 MB of
+        samples and 32 MB of bins per stream).
+    clip : tuple of float, optional
+        Values, in the streams' units, at which the instrument clips, for a warning; unless given, the ends
+        of an integer data type.
+    settings : ScopeSettings or dict, optional
+        `settings` of an earlier plot, also of another notebook. Its window and mode give way to those
+        that are given here.
 
     Raises
     ------
@@ -61,29 +82,43 @@ class Oscilloscope(LiveView):
     def __init__(
         self,
         *sources: Feed | FeedHandle,
-        window: float = 5.0,
+        window: float | None = None,
         fps: float = 30.0,
         title: str = "",
         names: tuple[str, ...] | list[str] = (),
         scale: ScaleMode = "shared",
         height: int | None = None,
         columns: int = 1200,
+        mode: Mode | None = None,
+        markers: Feed | FeedHandle | Sequence[Feed | FeedHandle] = (),
+        keep: float = 60.0,
+        clip: tuple[float, float] | None = None,
+        settings: ScopeSettings | Mapping[str, Any] | None = None,
     ) -> None:
-        _check(window, fps, names, len(sources), scale)
-        feeds = open_all(sources, backfill=window)
+        chosen = _settings(settings, window, mode)
+        _check(fps, names, len(sources), scale)
+        marked = tuple(markers) if isinstance(markers, Sequence) else (markers,)
+        feeds = open_all((*sources, *marked), backfill=chosen.window) if sources else open_all(())
         try:
             panels = [
                 Panel(
                     index,
                     names[index] if names else str(getattr(feed, "name", "") or getattr(source, "name", "")),
                     feed.spec,
-                    window=window,
+                    window=chosen.window,
                     columns=columns,
-                    n_panels=len(feeds),
-                    height=height or default_height(feed.spec.n_channels, len(feeds)),
+                    n_panels=len(sources),
+                    height=height or default_height(feed.spec.n_channels, len(sources)),
                     scale=scale,
+                    settings=chosen.panels[index] if index < len(chosen.panels) else PanelSettings(),
+                    keep=max(keep, chosen.window),
+                    clip=clip,
                 )
-                for index, (feed, source) in enumerate(zip(feeds, sources, strict=True))
+                for index, (feed, source) in enumerate(zip(feeds, sources, strict=False))
+            ]
+            marking = [
+                (feed, Markers(str(getattr(feed, "name", "")), feed.spec, panels))
+                for feed in feeds[len(sources) :]
             ]
             super().__init__()
         except BaseException:
@@ -92,18 +127,117 @@ class Oscilloscope(LiveView):
             raise
         self.title = title
         self._figures = figure.figure_items(panels)
-        self._viewer = Viewer(feeds, panels, self._link, fps, self._on_tick)
+        self._viewer = Viewer(
+            feeds[: len(sources)],
+            panels,
+            self._link,
+            fps,
+            self._on_tick,
+            markers=marking,
+            mode=chosen.mode,
+        )
         self._begin(self._viewer)
 
     @property
     def window(self) -> float:
-        """Seconds shown. Setting it starts the traces anew."""
+        """Seconds shown, 0.01 to 600; what of the past fits into another window is shown at once."""
         return self._viewer.panels[0].window
 
     @window.setter
     def window(self, seconds: float) -> None:
-        _check(seconds, 1.0, (), 1, "shared")
         self._viewer.set_window(seconds)
+
+    @property
+    def mode(self) -> Mode:
+        """``"scroll"``: traces run to the left; ``"scan"``: a scan writes over the oldest."""
+        return self._viewer.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._viewer.set_mode(mode)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that was chosen, as plain data: give it to the next plot, or keep it in a file or a cell."""
+        with self._viewer.lock:
+            panels = tuple(panel.settings for panel in self._viewer.panels)
+            chosen = ScopeSettings(window=self.window, mode=self.mode, panels=panels)
+        return chosen.model_dump(mode="json", exclude_defaults=True)
+
+    # --- channels
+
+    def show(self, *channels: str | int, panel: int = 0) -> None:
+        """Draw these channels and no others, in this order from the top; all where none is named."""
+        names = self._names(channels, panel)
+        others = [name for name in self._viewer.panels[panel].spec.names if channels and name not in names]
+        lanes = self._lanes(panel).with_order(names).with_solo(self._lanes(panel).solo, False)
+        self._arrange(panel, lanes.with_shown(names, True).with_shown(others, False))
+
+    def hide(self, *channels: str | int, panel: int = 0) -> None:
+        """Leave channels out."""
+        self._arrange(panel, self._lanes(panel).with_shown(self._names(channels, panel), False))
+
+    def solo(self, *channels: str | int, panel: int = 0) -> None:
+        """Draw these channels alone for the time being; without any: what was drawn before."""
+        lanes = self._lanes(panel).with_solo(self._lanes(panel).solo, False)
+        chosen = self._names(channels, panel) if channels else []
+        self._arrange(panel, lanes.with_solo(chosen, True))
+
+    def invert(self, *channels: str | int, on: bool = True, panel: int = 0) -> None:
+        """Draw channels upside down, or not any more; all where none is named."""
+        self._arrange(panel, self._lanes(panel).with_inverted(self._names(channels, panel), on))
+
+    def gain(self, factor: float, *channels: str | int, panel: int = 0) -> None:
+        """Draw channels ``factor`` times as high as now; all where none is named. See also `zoom`."""
+        self._arrange(panel, self._lanes(panel).with_gain(self._names(channels, panel), factor))
+
+    def shift(self, lanes: float, *channels: str | int, panel: int = 0) -> None:
+        """Draw channels so many lanes higher than now; all where none is named."""
+        self._arrange(panel, self._lanes(panel).with_shift(self._names(channels, panel), lanes))
+
+    def filter(
+        self,
+        *,
+        average: bool = False,
+        low: float | None = None,
+        high: float | None = None,
+        median: bool = False,
+        panel: int = 0,
+    ) -> None:
+        """Process what is drawn, and only that; without arguments: not any more.
+
+        Parameters
+        ----------
+        average : bool
+            Whether the average of all channels is taken off each.
+        low, high : float, optional
+            Corners of a second-order band-pass, Hz; one alone is a high-pass or a low-pass.
+        median : bool
+            Whether traces are drawn about their median.
+        panel : int
+            Which stream, from the top.
+
+        Raises
+        ------
+        ConfigurationError
+            A corner does not fit the sample rate.
+        """
+        chosen = FilterSettings.checked(average=average, low=low, high=high)
+        now = self._viewer.panels[panel].settings
+        self._viewer.set_settings(panel, now.model_copy(update={"filter": chosen, "median": median}))
+
+    def _lanes(self, panel: int) -> LaneSettings:
+        return self._viewer.panels[panel].settings.lanes
+
+    def _arrange(self, panel: int, lanes: LaneSettings) -> None:
+        now = self._viewer.panels[panel].settings
+        self._viewer.set_settings(panel, now.model_copy(update={"lanes": lanes}))
+
+    def _names(self, channels: Sequence[str | int], panel: int) -> list[str]:
+        spec = self._viewer.panels[panel].spec
+        return [spec.names[c] for c in find_channels(spec, channels or (":",), "channels")]
+
+    # --- the picture
 
     @property
     def paused(self) -> bool:
@@ -168,9 +302,15 @@ def _still(panel: Panel) -> StillPanel:
     )
 
 
-def _check(window: float, fps: float, names: tuple[str, ...] | list[str], n_sources: int, scale: str) -> None:
-    if not 0 < window < float("inf"):
-        raise ConfigurationError(f"window {window!r}: wanted a number of seconds above 0")
+def _settings(
+    given: ScopeSettings | Mapping[str, Any] | None, window: float | None, mode: Mode | None
+) -> ScopeSettings:
+    values = given.model_dump() if isinstance(given, ScopeSettings) else dict(given or {})
+    values |= {name: value for name, value in (("window", window), ("mode", mode)) if value is not None}
+    return ScopeSettings.checked(**values)
+
+
+def _check(fps: float, names: tuple[str, ...] | list[str], n_sources: int, scale: str) -> None:
     if not 0 < fps <= 120:
         raise ConfigurationError(f"fps {fps!r}: wanted frames per second, above 0 and at most 120")
     if names and len(names) != n_sources:

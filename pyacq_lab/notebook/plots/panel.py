@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +35,9 @@ _REPLAYED = 8_000_000
 """Most values that are drawn anew at once, when the window or the filter is another."""
 
 _CLIPPING_SECONDS = 0.5
+
+_MARKS = 500
+"""Events that are kept."""
 
 
 class Panel:
@@ -99,6 +104,7 @@ class Panel:
         self._keep = keep
         self._clip = clip
         self._clipped: list[str] = []
+        self._marks: deque[tuple[float, str]] = deque(maxlen=_MARKS)
         self.past = Past(spec, keep)
         self._redraw()
 
@@ -188,6 +194,15 @@ class Panel:
         self.state = "live"
         if isinstance(item, Chunk) and self.history.newest_ns:
             self.lag = (now_ns - self.history.newest_ns) / 1e9
+
+    def place_at(self, time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Where moments lie on the sample axis, as far as it is known when the newest sample was taken."""
+        newest_ns = self.history.newest_ns or time.time_ns()
+        return self.past.stop - 1 + (time_ns - newest_ns) * (self.spec.sample_rate / 1e9)
+
+    def mark(self, place: float, label: str) -> None:
+        """Draw a line at a place on the sample axis."""
+        self._marks.append((float(place), label))
 
     def measure(self, now: float) -> None:
         """Note how many samples came per second since the last call, and which channels clip."""
@@ -290,6 +305,7 @@ class Panel:
             "revision": self.revision,
             "n_channels": transform.n_lanes,
             "bin_seconds": self.bin_seconds,
+            "sample_rate": self.spec.sample_rate,
             "capacity": math.ceil(4 * self.window_bins) + 2,
             "y_limits": display.y_limits(transform.n_lanes),
             "ticks": self.ticks(),
@@ -331,7 +347,13 @@ class Panel:
             "lag": self.lag,
             "lost": self.past.lost,
             "clipped": self._clipped,
+            "markers": self._markers(),
         }
+
+    def _markers(self) -> list[tuple[float, str]]:
+        """Events that can be in sight: their places on the display axis, in bins, and their labels."""
+        placed = [(self.history.place_of(place), label) for place, label in self._marks]
+        return [(at, label) for at, label in placed if at >= self.history.start]
 
 
 def default_height(n_channels: int, n_panels: int) -> int:

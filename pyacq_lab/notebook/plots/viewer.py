@@ -8,7 +8,9 @@ from typing import Any
 from pyacq_lab.notebook.plots.engine import Engine
 from pyacq_lab.notebook.plots.feed import Feed
 from pyacq_lab.notebook.plots.link import Link
+from pyacq_lab.notebook.plots.markers import Markers
 from pyacq_lab.notebook.plots.panel import Panel
+from pyacq_lab.notebook.plots.panelsettings import Mode, PanelSettings, ScopeSettings
 
 _RESCALE_INTERVAL = 1.0
 
@@ -24,6 +26,10 @@ class Viewer(Engine):
         Where their samples go.
     link, fps, on_tick
         As in `Engine`.
+    markers : sequence of (Feed, Markers)
+        Streams of events, and what puts them into the panels.
+    mode : {'scroll', 'scan'}
+        How the traces move.
     """
 
     def __init__(
@@ -33,9 +39,13 @@ class Viewer(Engine):
         link: Link,
         fps: float,
         on_tick: Callable[[float], None] = lambda _now: None,
+        markers: Sequence[tuple[Feed, Markers]] = (),
+        mode: Mode = "scroll",
     ) -> None:
-        super().__init__(feeds, panels, link, fps, on_tick)
+        all_feeds = [*feeds, *(feed for feed, _ in markers)]
+        super().__init__(all_feeds, [*panels, *(each for _, each in markers)], link, fps, on_tick)
         self.panels = panels
+        self.mode: Mode = mode
         self.paused = False
         self.auto_scale = True
         self._next_rescale = 0.0
@@ -65,11 +75,31 @@ class Viewer(Engine):
             self._layout_stale = True
 
     def set_window(self, window: float) -> None:
-        """Show another number of seconds; the traces start anew, also if they were paused."""
+        """Show another number of seconds; the picture goes on if it was paused.
+
+        Raises
+        ------
+        ConfigurationError
+            So short or long a window is not shown.
+        """
+        ScopeSettings.checked(window=window)
         with self._lock:
             self.paused = False
             for panel in self.panels:
                 panel.set_window(window)
+            self._layout_stale = True
+
+    def set_mode(self, mode: Mode) -> None:
+        """Have the traces run to the left, or a scan write over the oldest. Raises ConfigurationError."""
+        ScopeSettings.checked(mode=mode)
+        with self._lock:
+            self.mode = mode
+            self._layout_stale = True
+
+    def set_settings(self, panel: int, settings: PanelSettings) -> None:
+        """Draw one panel otherwise. Raises ConfigurationError where its filter does not fit."""
+        with self._lock:
+            self.panels[panel].set_settings(settings)
             self._layout_stale = True
 
     def layout(self) -> dict[str, Any]:
@@ -78,6 +108,7 @@ class Viewer(Engine):
             return {
                 "kind": "layout",
                 "window": self.panels[0].window,
+                "mode": self.mode,
                 "paused": self.paused,
                 "auto_scale": self.auto_scale,
                 "panels": [panel.layout() for panel in self.panels],
@@ -93,6 +124,8 @@ class Viewer(Engine):
                 self.zoom(float(message["factor"]))
             case "window":
                 self.set_window(float(message["seconds"]))
+            case "mode":
+                self.set_mode(message["mode"])
             case _:
                 return self._hand_on(message)
         return True

@@ -109,7 +109,9 @@ def test_what_cannot_be_shown_is_refused_and_closed():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": 0}, "window 0"),
+        ({"window": 0}, "window=0: .* 0.01"),
+        ({"mode": "dance"}, "mode='dance'"),
+        ({"settings": {"speed": 1}}, "speed"),
         ({"fps": 1000}, "fps 1000"),
         ({"names": ["a", "b"]}, "2 names for 1 streams"),
         ({"scale": "log"}, "scale 'log'"),
