@@ -38,8 +38,8 @@ class LaneSettings(Settings):
 
     def transform(self, spec: StreamSpec, scaling: Scaling) -> LaneTransform:
         """Work out how raw samples become lanes."""
-        shown = np.array(self.shown(spec))
-        names = [spec.names[c] for c in shown]
+        columns, all_names = self.shown(spec), spec.names
+        shown, names = np.array(columns), [all_names[c] for c in columns]
         sign = np.array([-1.0 if name in self.inverted else 1.0 for name in names])
         gain = np.array([self.gains.get(name, 1.0) for name in names])
         shift = np.array([self.shifts.get(name, 0.0) for name in names])
@@ -78,7 +78,8 @@ class LaneSettings(Settings):
 
     def with_moved(self, spec: StreamSpec, channel: str, by: int) -> Self:
         """Draw a channel so many lanes lower than now, among those that are drawn."""
-        shown = [spec.names[c] for c in self.shown(spec)]
+        names = spec.names
+        shown = [names[c] for c in self.shown(spec)]
         if channel not in shown:
             return self
         at = shown.index(channel)

@@ -30,7 +30,8 @@ def changed(settings: PanelSettings, spec: StreamSpec, message: Mapping[str, Any
     """
     lanes, kind = settings.lanes, message.get("kind")
     columns = message.get("channels")
-    channels = [spec.names[int(c)] for c in (lanes.shown(spec) if columns is None else columns)]
+    names = spec.names
+    channels = [names[int(c)] for c in (lanes.shown(spec) if columns is None else columns)]
     match kind:
         case "show":
             lanes = lanes.with_shown(channels, bool(message["on"]))

@@ -12,6 +12,7 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.events import UNKNOWN, Event, events_in, index_in, require_events
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.notebook.plots.panel import Panel
+from pyacq_lab.viewing.bins import Floats
 
 _LABEL_LENGTH = 24
 
@@ -60,7 +61,7 @@ class Markers:
             ):
                 panel.mark(place, label)
 
-    def _places(self, events: npt.NDArray[Any], panel: Panel) -> npt.NDArray[np.float64]:
+    def _places(self, events: npt.NDArray[Any], panel: Panel) -> Floats:
         by_index = index_in(events, self._spec, panel.spec) + panel.past.place_of(0)
         by_time = panel.place_at(events["time_ns"])
         return np.where(events["index"] == UNKNOWN, by_time, by_index)

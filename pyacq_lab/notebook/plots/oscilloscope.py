@@ -235,7 +235,8 @@ class Oscilloscope(LiveView):
 
     def _names(self, channels: Sequence[str | int], panel: int) -> list[str]:
         spec = self._viewer.panels[panel].spec
-        return [spec.names[c] for c in find_channels(spec, channels or (":",), "channels")]
+        names = spec.names
+        return [names[c] for c in find_channels(spec, channels or (":",), "channels")]
 
     # --- the picture
 

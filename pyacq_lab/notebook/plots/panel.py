@@ -104,6 +104,7 @@ class Panel:
         self._keep = keep
         self._clip = clip
         self._clipped: list[str] = []
+        self._made: tuple[tuple[Any, ...], LaneTransform] | None = None
         self._marks: deque[tuple[float, str]] = deque(maxlen=_MARKS)
         self.past = Past(spec, keep)
         self._redraw()
@@ -195,7 +196,7 @@ class Panel:
         if isinstance(item, Chunk) and self.history.newest_ns:
             self.lag = (now_ns - self.history.newest_ns) / 1e9
 
-    def place_at(self, time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def place_at(self, time_ns: npt.NDArray[np.int64]) -> Floats:
         """Where moments lie on the sample axis, as far as it is known when the newest sample was taken."""
         newest_ns = self.history.newest_ns or time.time_ns()
         return self.past.stop - 1 + (time_ns - newest_ns) * (self.spec.sample_rate / 1e9)
@@ -212,7 +213,8 @@ class Panel:
         self._rate_mark = (now, self.past.received)
         start = self.past.stop - math.ceil(_CLIPPING_SECONDS * self.spec.sample_rate)
         newest = [i.data for i in self.past.read(start, self.past.stop) if isinstance(i, Chunk)]
-        self._clipped = [self.spec.names[c] for c in clipped(newest, self.spec, self._clip)]
+        names = self.spec.names
+        self._clipped = [names[c] for c in clipped(newest, self.spec, self._clip)]
 
     def freeze(self, frozen: bool) -> None:
         """Keep showing the window as it is now, or show what comes; the history goes on in any case."""
@@ -246,7 +248,11 @@ class Panel:
         return self._transform().to_lanes(extremes), flags
 
     def _transform(self) -> LaneTransform:
-        return self.settings.lanes.transform(self.drawn, self.scaling)
+        """How samples become lanes now; made once for each revision and each stream."""
+        key = (self.settings.lanes, self.scaling, self.drawn)
+        if self._made is None or any(a is not b for a, b in zip(self._made[0], key, strict=True)):
+            self._made = key, self.settings.lanes.transform(self.drawn, self.scaling)
+        return self._made[1]
 
     def _span(self) -> tuple[int, int]:
         """First bin in the window, and the index after its newest."""
@@ -320,9 +326,8 @@ class Panel:
 
     def _shown(self) -> tuple[list[str], display.Scaling]:
         transform = self._transform()
-        return [self.spec.names[c] for c in transform.channels], display.Scaling(
-            transform.centre, transform.half
-        )
+        names = self.spec.names
+        return [names[c] for c in transform.channels], display.Scaling(transform.centre, transform.half)
 
     def _scale_label(self) -> str:
         if not self.revision:

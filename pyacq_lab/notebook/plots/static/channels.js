@@ -27,6 +27,7 @@ class Menu {
     summary.title = title;
     this.body = document.createElement("div");
     this.body.className = "pyacq-menu-body";
+    this.body.dataset.lmSuppressShortcuts = "true"; // keys typed here are no commands of the notebook
     this.element.append(summary, this.body);
     this.element.addEventListener("toggle", () => this.refresh());
   }
@@ -145,6 +146,9 @@ export class FilterMenu extends Menu {
       const field = document.createElement("input");
       Object.assign(field, { type: "number", min: 0, step: "any", placeholder: side });
       field.setAttribute("aria-label", `${side} corner, Hz`);
+      field.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") field.blur(); // what was typed counts now
+      });
       field.addEventListener("change", () =>
         filter(Object.fromEntries([["low", low], ["high", high]].map(([k, f]) => [k, f.value === "" ? null : Number(f.value)]))),
       );
