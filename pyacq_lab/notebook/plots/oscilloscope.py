@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pyacq_lab.errors import ConfigurationError
@@ -14,6 +16,7 @@ from pyacq_lab.notebook.plots.markers import Markers
 from pyacq_lab.notebook.plots.panel import Panel, default_height
 from pyacq_lab.notebook.plots.panelsettings import Mode, PanelSettings, ScopeSettings
 from pyacq_lab.notebook.plots.still import StillPanel, render
+from pyacq_lab.notebook.plots.svg import render_svg
 from pyacq_lab.notebook.plots.viewer import Viewer
 from pyacq_lab.processing.selection import find_channels
 from pyacq_lab.viewing.display import ScaleMode
@@ -271,9 +274,20 @@ class Oscilloscope(LiveView):
         width : int
             Of the picture, CSS pixels; the PNG is twice as fine.
         """
+        return render(self._still_panels(), window=self.window, title=self.title, width=width)
+
+    def save(self, path: str | os.PathLike[str], width: int = 900) -> None:
+        """Write the last window to a file: ``.svg`` stays sharp at any size, any other name gets a PNG."""
+        target = Path(path)
+        if target.suffix.lower() != ".svg":
+            super().save(target, width)
+            return
+        drawn = render_svg(self._still_panels(), window=self.window, title=self.title, width=width)
+        target.write_text(drawn, encoding="utf-8")
+
+    def _still_panels(self) -> list[StillPanel]:
         with self._viewer.lock:
-            panels = [_still(panel) for panel in self._viewer.panels]
-        return render(panels, window=self.window, title=self.title, width=width)
+            return [_still(panel) for panel in self._viewer.panels]
 
     def __repr__(self) -> str:
         streams = ", ".join(
@@ -300,6 +314,8 @@ def _still(panel: Panel) -> StillPanel:
         stop=panel.stop,
         window_bins=panel.window_bins,
         ticks=panel.ticks(),
+        channels=panel.channels(),
+        marks=panel.marks(),
     )
 
 

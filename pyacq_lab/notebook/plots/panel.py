@@ -302,6 +302,10 @@ class Panel:
         extremes, flags = self._read(start, stop)
         return Frame(self.index, self.revision, start, reset, quantised(transform.to_lanes(extremes)), flags)
 
+    def channels(self) -> list[int]:
+        """Columns of the channels that are drawn, from the top."""
+        return self._transform().channels.tolist()
+
     def layout(self) -> dict[str, Any]:
         """What the page must know to paint the panel."""
         transform = self._transform()
@@ -318,7 +322,7 @@ class Panel:
             "scale": self._scale_label(),
             "units": self.drawn.units,
             "names": list(self.spec.names),
-            "channels": transform.channels.tolist(),
+            "channels": self.channels(),
             "centre": transform.centre.tolist(),
             "half": transform.half.tolist(),
             "settings": self.settings.model_dump(),
@@ -352,10 +356,10 @@ class Panel:
             "lag": self.lag,
             "lost": self.past.lost,
             "clipped": self._clipped,
-            "markers": self._markers(),
+            "markers": self.marks(),
         }
 
-    def _markers(self) -> list[tuple[float, str]]:
+    def marks(self) -> list[tuple[float, str]]:
         """Events that can be in sight: their places on the display axis, in bins, and their labels."""
         placed = [(self.history.place_of(place), label) for place, label in self._marks]
         return [(at, label) for at, label in placed if at >= self.history.start]
