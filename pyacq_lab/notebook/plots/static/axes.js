@@ -39,14 +39,19 @@ export class FrameCanvas {
     this.overlay.className = "pyacq-overlay";
     canvasView.shadow_el.insertBefore(this.overlay, canvasView.overlays.el);
     plotView.repainted.connect(onRepaint);
-    // Bokeh's save tool composes its own layers only.
-    const compose = canvasView.compose.bind(canvasView);
-    canvasView.compose = () => {
-      const layer = compose();
-      const { left, top, width, height } = plotView.frame.bbox;
+    // Bokeh's save tool draws its own layers only; ours are added to what it is about to save.
+    const whole = plotView.export.bind(plotView);
+    plotView.export = (...options) => {
+      const layer = whole(...options);
+      const ratio = layer.pixel_ratio;
+      const box = plotView.frame.bbox;
+      const [left, top, width, height] = [box.left, box.top, box.width, box.height].map((v) => v * ratio);
+      layer.ctx.save();
+      layer.ctx.setTransform(1, 0, 0, 1, 0, 0);
       for (const canvas of [this.element, this.overlay]) {
         if (canvas.width && canvas.height) layer.ctx.drawImage(canvas, left, top, width, height);
       }
+      layer.ctx.restore();
       return layer;
     };
   }
