@@ -147,6 +147,12 @@ export class Overlay {
   /** Draw markers and cursors; `scene` is that of the traces. */
   draw(scene, dark) {
     const { width, height, ratio } = scene;
+    const markers = this.panel.markerTimes();
+    const isBlank = markers.length === 0 && this.cursors.times === null && !scene.sweep;
+    this.panel.caption.setReadout(this.cursors.describe(this.panel));
+    this.tell();
+    if (isBlank && this.wasBlank) return; // it costs the page nothing while there is nothing to draw
+    this.wasBlank = isBlank;
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
     const context = this.canvas.getContext("2d");
@@ -172,7 +178,7 @@ export class Overlay {
       context.fillText(text, left, 1.5 * ratio);
     };
     const event = dark ? "#ffd166" : "#8a5a00";
-    for (const [time, label] of this.panel.markerTimes()) {
+    for (const [time, label] of markers) {
       const at = x(time);
       if (at < 0 || at > width) continue;
       line(at, event, [4, 3]);
@@ -184,7 +190,5 @@ export class Overlay {
       write("AB"[i], x(time), ink);
     });
     if (scene.sweep) line(scene.scanColumn() + 0.5, dark ? "#9aa4b0" : "#6e7681", []);
-    this.panel.caption.setReadout(this.cursors.describe(this.panel));
-    this.tell();
   }
 }
