@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pyacq_lab.errors import ConfigurationError
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.notebook.plots.closer import Closer
-from pyacq_lab.notebook.plots.displayfilter import DisplayFilter
+from pyacq_lab.notebook.plots.displayfilter import DisplayFilter, FilterSettings
 from pyacq_lab.notebook.plots.lanemessages import changed
 from pyacq_lab.notebook.plots.panelsettings import PanelSettings
 from pyacq_lab.viewing import display
@@ -24,6 +27,8 @@ from pyacq_lab.viewing.frames import Frame, quantised
 from pyacq_lab.viewing.history import TraceHistory, check_drawable
 from pyacq_lab.viewing.lanes import LaneTransform
 from pyacq_lab.viewing.past import Past
+
+_log = logging.getLogger(__name__)
 
 _BYTES_PER_FRAME = 250_000
 """Most bytes of one panel in one frame: a whole history goes in pieces."""
@@ -38,6 +43,18 @@ _CLIPPING_SECONDS = 0.5
 
 _MARKS = 500
 """Events that are kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frozen:
+    """A picture that stands still: all bins and samples up to its newest.
+
+    ``first`` is where sample 0 lies on the bins' display axis.
+    """
+
+    bins: Bins
+    past: Past
+    first: float
 
 
 class Panel:
@@ -107,20 +124,32 @@ class Panel:
         self._made: tuple[tuple[Any, ...], LaneTransform] | None = None
         self._marks: deque[tuple[float, str]] = deque(maxlen=_MARKS)
         self.past = Past(spec, keep)
+        self._frozen: _Frozen | None = None
+        self._rate_mark = (0.0, 0)
         self._redraw()
 
     def renew(self, spec: StreamSpec) -> None:
-        """Begin anew with a stream that was configured anew."""
+        """Begin anew with a stream that was configured anew; a filter that does not fit it is left out."""
         check_drawable(spec)
+        try:
+            DisplayFilter(spec, self.settings.filter)
+        except ConfigurationError as error:
+            _log.warning("%s is drawn without its filter from now on: %s", self.name, error)
+            self.settings = self.settings.model_copy(update={"filter": FilterSettings()})
+        was_frozen = self._frozen is not None
         self.spec = spec
         self.scaling = display.Scaling.unit(spec.n_channels)
-        self.revision = 0
+        self.revision += 1
         self.past = Past(spec, self._keep)
+        self._rate_mark = (0.0, 0)
+        self.freeze(False)
         self._redraw()
+        self.freeze(was_frozen)
 
     def set_window(self, window: float) -> None:
-        """Show another number of seconds; what of the past fits into it is shown at once."""
+        """Show another number of seconds, moving; what of the past fits into it is shown at once."""
         self.window = window
+        self.freeze(False)
         self._redraw()
 
     def set_settings(self, settings: PanelSettings) -> None:
@@ -171,22 +200,26 @@ class Panel:
 
     def _redraw(self) -> None:
         """Make bins of what there is of the past, by the settings as they are now."""
-        bin_size = self._bin_size()
-        self._filter = DisplayFilter(self.spec, self.settings.filter)
+        self.history, self._filter = self._replayed(self.past)
         self.drawn = self._filter.spec
-        self.window_bins = self.window * self.spec.sample_rate / bin_size
-        shown = math.ceil(self.window_bins) + 2
+        self.window_bins = self.window * self.spec.sample_rate / self.history.bin_size
+        if self._frozen is not None:
+            self._freeze_at(self._replayed(self._frozen.past)[0], self._frozen.past)
+        else:
+            self.freeze(False)
+        self.forget_sent()
+
+    def _replayed(self, past: Past) -> tuple[TraceHistory, DisplayFilter]:
+        """Bins of a window's worth of a past, and the filter as it stands after that."""
+        bin_size, made = self._bin_size(), DisplayFilter(self.spec, self.settings.filter)
+        n_window = math.ceil(self.window * self.spec.sample_rate)
         most = _BINS_BYTES // (8 * self.spec.n_channels)
         kept = min(most, math.ceil(self._keep * self.spec.sample_rate / bin_size))
-        self.history = TraceHistory(self.drawn, bin_size, max(shown, kept))
-        wanted = math.ceil(self.window * self.spec.sample_rate) + bin_size + self._filter.settles
-        n_samples = min(wanted, max(1, _REPLAYED // self.spec.n_channels))
-        for item in self.past.read(self.past.stop - n_samples, self.past.stop):
-            self.history.add(self._filter.process(item))
-        self._rate_mark = (0.0, 0)
-        self._frozen: Bins | None = None
-        self._look = Closer(self.past, self.settings.filter)
-        self.forget_sent()
+        history = TraceHistory(made.spec, bin_size, max(math.ceil(n_window / bin_size) + 2, kept))
+        n_samples = min(n_window + bin_size + made.settles, max(1, _REPLAYED // self.spec.n_channels))
+        for item in past.read(past.stop - n_samples, past.stop):
+            history.add(made.process(item))
+        return history, made
 
     def add(self, item: Chunk | Gap, now_ns: int) -> None:
         """Take what the feed gave; ``now_ns`` is ns since 1970 UTC."""
@@ -222,13 +255,14 @@ class Panel:
             self._frozen = None
             self._look = Closer(self.past, self.settings.filter)
         elif self._frozen is None:
-            history = self.history
-            self._frozen = Bins(history.start, *history.read(history.start, history.stop))
-            # The newest bin in the picture ends where a whole number of bins does.
-            newest = self.past.stop // history.bin_size * history.bin_size
-            self._look = Closer(
-                self.past.copy(), self.settings.filter, newest, self._frozen, history.bin_size
-            )
+            self._freeze_at(self.history, self.past.copy())
+
+    def _freeze_at(self, history: TraceHistory, past: Past) -> None:
+        bins = Bins(history.start, *history.read(history.start, history.stop))
+        # The newest bin in the picture ends where a whole number of bins does.
+        newest = past.stop // history.bin_size * history.bin_size
+        self._frozen = _Frozen(bins, past, history.place_of(0))
+        self._look = Closer(past, self.settings.filter, newest, bins, history.bin_size)
 
     # --- what is shown
 
@@ -256,14 +290,15 @@ class Panel:
 
     def _span(self) -> tuple[int, int]:
         """First bin in the window, and the index after its newest."""
-        source = self.history if self._frozen is None else self._frozen
+        source = self.history if self._frozen is None else self._frozen.bins
         return max(source.start, source.stop - math.ceil(self.window_bins)), source.stop
 
     def _read(self, start: int, stop: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
         if self._frozen is None:
             return self.history.read(start, stop)
-        part = slice(start - self._frozen.start, stop - self._frozen.start)
-        return self._frozen.extremes[part], self._frozen.flags[part]
+        bins = self._frozen.bins
+        part = slice(start - bins.start, stop - bins.start)
+        return bins.extremes[part], bins.flags[part]
 
     def rescale(self, force: bool = False) -> bool:
         """Fit the lanes to what the window holds, if they do not fit any more; say whether they changed."""
@@ -361,8 +396,11 @@ class Panel:
 
     def marks(self) -> list[tuple[float, str]]:
         """Events that can be in sight: their places on the display axis, in bins, and their labels."""
-        placed = [(self.history.place_of(place), label) for place, label in self._marks]
-        return [(at, label) for at, label in placed if at >= self.history.start]
+        first, oldest = self.history.place_of(0), self.history.start
+        if self._frozen is not None:
+            first, oldest = self._frozen.first, self._frozen.bins.start
+        placed = [(place / self.history.bin_size + first, label) for place, label in self._marks]
+        return [(at, label) for at, label in placed if at >= oldest]
 
 
 def default_height(n_channels: int, n_panels: int) -> int:

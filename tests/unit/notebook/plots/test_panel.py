@@ -243,6 +243,39 @@ def test_a_spike_and_a_gap_are_seen_in_every_look(filtered):
         assert frame.flags.any()
 
 
+def test_another_filter_leaves_a_paused_picture_where_it_is():
+    p = panel(n_channels=2)
+    p.add(Chunk(0, np.tile([5.0, 1.0], (1000, 1))), 0)
+    p.mark(700, "here")
+    p.freeze(True)
+    before = p.marks()
+    p.add(Chunk(1000, np.tile([90.0, -20.0], (500, 1))), 0)
+    page(p, kind="filter", average=True)
+    assert np.unique(p.values()[0]).tolist() == [-2.0, 2.0]
+    assert (before, p.marks(), p.stop) == ([(70.0, "here")], [(70.0, "here")], 100)
+    assert look(p, -0.1, 0.0).bin_size == 2
+    p.freeze(False)
+    assert np.unique(p.values()[0][-50:]).tolist() == [-55.0, 55.0]
+
+
+def test_a_stream_made_anew_is_drawn_without_a_filter_that_does_not_fit_it(caplog):
+    p = panel()
+    feed(p, 0, 1000)
+    page(p, kind="filter", low=100.0)
+    page(p, kind="gain", channels=[1], factor=3)
+    revision = p.revision
+    p.freeze(True)
+    p.renew(StreamSpec(shape=(-1, 2), sample_rate=100.0))
+    assert "without its filter" in caplog.text
+    assert p.settings.filter.low is None
+    assert told(p)["gains"] == {"1": 3.0}
+    assert p.revision > revision  # frames of the old stream are told apart
+    feed(p, 0, 100)
+    assert p.stop == 0  # still paused
+    p.freeze(False)
+    assert (p.stop, p.status()["lost"]) == (100, 0)
+
+
 def test_bins_are_looked_at_where_samples_do_not_reach(monkeypatch):
     monkeypatch.setattr(past, "MOST_BYTES", 8 * 500)
     p = panel(n_channels=1)
