@@ -11,6 +11,11 @@ import numpy.typing as npt
 from pyacq_lab.model.stream import StreamSpec
 
 
+def has_limits(spec: StreamSpec, limits: tuple[float, float] | None) -> bool:
+    """Whether samples of a stream can be seen to clip."""
+    return limits is not None or (spec.np_dtype.kind in "iu" and spec.streamtype != "digitalsignal")
+
+
 def clipped(
     parts: Sequence[npt.NDArray[Any]], spec: StreamSpec, limits: tuple[float, float] | None = None
 ) -> list[int]:
@@ -27,7 +32,7 @@ def clipped(
         data type; floats, booleans and lines of digital signals then have none.
     """
     dtype = spec.np_dtype
-    if limits is None and (dtype.kind not in "iu" or spec.streamtype == "digitalsignal"):
+    if not has_limits(spec, limits):
         return []
     at_limit = np.zeros(spec.n_channels, bool)
     for data in parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.roles import Transform
 from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.processing.reference import Reference, ReferenceSettings
-from pyacq_lab.processing.sos import SosFilter
-from pyacq_lab.processing.sos_design import SosFilterSettings
 
 _SETTLES = 3.0
 """Periods of the lower corner (half ones of the upper) after which a filter's beginning is forgotten."""
@@ -56,21 +53,10 @@ class DisplayFilter:
     """
 
     def __init__(self, spec: StreamSpec, settings: FilterSettings) -> None:
-        self._steps: list[Transform] = []
+        self._steps = _steps(settings)
         self._next: int | None = None
-        self._settles = 0
-        if settings.average:
-            self._steps.append(Reference(ReferenceSettings()))
-        kind: Literal["lowpass", "highpass", "bandpass"] | None = None
-        if settings.low is not None:
-            kind = "highpass" if settings.high is None else "bandpass"
-            self._settles = round(_SETTLES * spec.sample_rate / settings.low)
-        elif settings.high is not None:
-            kind = "lowpass"
-            self._settles = round(_SETTLES * spec.sample_rate / settings.high)
-        if kind is not None:
-            band = SosFilterSettings(kind=kind, low=settings.low, high=settings.high, order=2)
-            self._steps.append(SosFilter(band))
+        corner = settings.high if settings.low is None else settings.low
+        self._settles = 0 if corner is None else round(_SETTLES * spec.sample_rate / corner)
         for step in self._steps:
             spec = step.describe({"in": spec})["out"]
             step.reset()
@@ -95,3 +81,20 @@ class DisplayFilter:
         for step in self._steps:
             data = np.asarray(step.process(item.with_data(data), "in"))
         return item.with_data(data)
+
+
+def _steps(settings: FilterSettings) -> list[Transform]:
+    steps: list[Transform] = []
+    if settings.average:
+        from pyacq_lab.processing.reference import Reference, ReferenceSettings
+
+        steps.append(Reference(ReferenceSettings()))
+    low, high = settings.low, settings.high
+    if low is not None or high is not None:
+        # Here, because a plot without a filter need not wait for scipy.
+        from pyacq_lab.processing.sos import SosFilter
+        from pyacq_lab.processing.sos_design import SosFilterSettings
+
+        kind = "lowpass" if low is None else "highpass" if high is None else "bandpass"
+        steps.append(SosFilter(SosFilterSettings(kind=kind, low=low, high=high, order=2)))
+    return steps

@@ -22,7 +22,7 @@ from pyacq_lab.notebook.plots.lanemessages import changed
 from pyacq_lab.notebook.plots.panelsettings import PanelSettings
 from pyacq_lab.viewing import display
 from pyacq_lab.viewing.bins import Bins, Floats
-from pyacq_lab.viewing.clipping import clipped
+from pyacq_lab.viewing.clipping import clipped, has_limits
 from pyacq_lab.viewing.frames import Frame, quantised
 from pyacq_lab.viewing.history import TraceHistory, check_drawable
 from pyacq_lab.viewing.lanes import LaneTransform
@@ -245,9 +245,10 @@ class Panel:
             self.rate = (self.past.received - seen) / (now - then)
         self._rate_mark = (now, self.past.received)
         start = self.past.stop - math.ceil(_CLIPPING_SECONDS * self.spec.sample_rate)
-        newest = [i.data for i in self.past.read(start, self.past.stop) if isinstance(i, Chunk)]
-        names = self.spec.names
-        self._clipped = [names[c] for c in clipped(newest, self.spec, self._clip)]
+        if has_limits(self.spec, self._clip):
+            newest = [i.data for i in self.past.read(start, self.past.stop) if isinstance(i, Chunk)]
+            names = self.spec.names
+            self._clipped = [names[c] for c in clipped(newest, self.spec, self._clip)]
 
     def freeze(self, frozen: bool) -> None:
         """Keep showing the window as it is now, or show what comes; the history goes on in any case."""

@@ -59,8 +59,8 @@ export class Controls {
     this.title = document.createElement("strong");
     this.state = { paused: false, auto_scale: true };
     this.pause = button("Pause", "", () => send({ kind: "pause", paused: !this.state.paused }));
-    this.earlier = button("\u25c0", "Half a window back", () => back(-0.5));
-    this.later = button("\u25b6", "Half a window on", () => back(0.5));
+    this.earlier = button("\u25c0", "Half a window back, while paused", () => back(-0.5));
+    this.later = button("\u25b6", "Half a window on, while paused", () => back(0.5));
     this.fit = button("Auto-scale", "Fit the lanes to the signals, and keep them fitted", () => send({ kind: "fit" }));
     const smaller = button("\u2212", "Draw traces half as high (Shift and wheel)", () => send({ kind: "zoom", factor: 0.5 }));
     const larger = button("+", "Draw traces twice as high (Shift and wheel)", () => send({ kind: "zoom", factor: 2 }));
@@ -87,7 +87,7 @@ export class Controls {
     this.pause.textContent = layout.paused ? "Resume" : "Pause";
     this.pause.title = layout.paused ? "Let the picture go on" : "Freeze the picture; acquisition goes on";
     this.pause.setAttribute("aria-pressed", String(layout.paused));
-    this.earlier.hidden = this.later.hidden = !layout.paused;
+    this.earlier.disabled = this.later.disabled = !layout.paused; // there all the time: nothing jumps
     this.fit.setAttribute("aria-pressed", String(layout.auto_scale));
     if (![...this.window.options].some((option) => Number(option.value) === layout.window)) {
       this.window.append(new Option(seconds(layout.window), layout.window));

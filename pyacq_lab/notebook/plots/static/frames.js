@@ -93,4 +93,9 @@ export class Look extends BinRing {
   get now() {
     return this.origin;
   }
+
+  /** Whether some of a span, seconds before the newest sample, is in it. */
+  reaches(start, end) {
+    return (this.stop - this.origin) * this.binSeconds > start && -this.origin * this.binSeconds < end;
+  }
 }

@@ -59,8 +59,8 @@ class PanelView {
     if (!this.ring) return undefined;
     const { start, end } = this.model.x_range;
     const { paused, window } = this.scope.layout;
-    const closer = paused && this.look && (end - start < 0.9 * window || start < -1.02 * window);
-    return closer
+    const isCloser = paused && this.look && (end - start < 0.9 * window || start < -1.02 * window);
+    return isCloser && this.look.reaches(start, end) // another page may have asked for another part
       ? { ring: this.look, binSeconds: this.look.binSeconds }
       : { ring: this.ring, binSeconds: this.layout.bin_seconds };
   }
