@@ -72,6 +72,10 @@ class TraceHistory:
         """Index after the newest complete bin."""
         return self._flags.stop
 
+    def place_of(self, index: float) -> float:
+        """Where a sample of the present epoch lies on the display axis, in bins."""
+        return index / self.bin_size + (self._shift or 0)
+
     def add(self, item: Chunk | Gap) -> None:
         """Take the next chunk or gap of the stream, in order."""
         if item.epoch != self._epoch:

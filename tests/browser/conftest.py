@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,3 +80,16 @@ def open_notebook(
     for page in opened:
         page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         page.page.close()
+
+
+@pytest.fixture
+def make(lab_server: LabServer, open_notebook: Callable[[str], LabPage]) -> Callable[..., LabPage]:
+    """Open a notebook of these cells, beside which `plot_notebook` lies."""
+    from lab import write_notebook
+
+    def make_one(name: str, *cells: str) -> LabPage:
+        shutil.copy(Path(__file__).parent / "plot_notebook.py", lab_server.root)
+        write_notebook(lab_server.root / name, cells)
+        return open_notebook(name)
+
+    return make_one

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import LabPage, LabServer, write_notebook
-
-SCOPE = "document.querySelector('.pyacq-oscilloscope').oscilloscope"
+from lab import LabPage
+from scope_page import ALL_PAINTED, DRAWN, READ_CANVAS, SCOPE
 
 MOVING = """
 from plot_notebook import *
@@ -21,62 +17,6 @@ eeg = PacedFeed(spec, eeg_like(4, 1000), 20, name="EEG")
 scope = Oscilloscope(eeg, window=4.0, title="EEG, live")
 scope
 """
-
-# 2 s at 1 kHz: a sine with peaks at known samples, and a flat line with one spike of one sample.
-DRAWN = """
-from plot_notebook import *
-from pyacq_lab.notebook.plots import Oscilloscope
-t = np.arange(4000)
-data = np.stack([np.sin(2 * np.pi * 2 * t / 1000), np.where(t == 2600, 1.0, 0.0)], 1)
-feed = Script(analog(2, 1000, units="V", channel_names=("sine", "spike")), name="script")
-feed.give(Chunk(0, data[:3000]), Gap(3000, 3200), Chunk(3200, data[3200:]))
-scope = Oscilloscope(feed, window=2.0, height=300)
-scope
-"""
-
-# For each column of the canvas: highest row painted in either lane, and whether a gap is painted.
-READ_CANVAS = (
-    """() => {
-    const canvas = """
-    + SCOPE
-    + """.panels[0].canvas.element;
-    const { width, height } = canvas;
-    const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-    const near = (i, [r, g, b]) => pixels[i + 3] > 100 && Math.abs(pixels[i] - r) < 12
-        && Math.abs(pixels[i + 1] - g) < 12 && Math.abs(pixels[i + 2] - b) < 12;
-    const columns = { width, height, first: [], second: [], gap: [] };
-    for (let x = 0; x < width; x++) {
-        let [first, second, gap] = [height, height, 0];
-        for (let y = height - 1; y >= 0; y--) {
-            const i = 4 * (y * width + x);
-            if (near(i, [0, 114, 178])) first = y;
-            else if (near(i, [213, 94, 0])) second = y;
-            else if (pixels[i + 3] > 20 && pixels[i] > 150 && pixels[i + 1] < 110) gap += 1;
-        }
-        columns.first.push(first);
-        columns.second.push(second);
-        columns.gap.push(gap > height / 2);
-    }
-    return columns;
-}"""
-)
-
-ALL_PAINTED = """() => {
-    const scope = document.querySelector('.pyacq-oscilloscope')?.oscilloscope;
-    const panel = scope?.panels[0];
-    return panel?.layout?.revision > 0 && panel.ring.stop >= 3998 / (1000 * panel.layout.bin_seconds) - 1
-        && scope.pending === undefined && panel.painter.painted > 0 && panel.painter.right > 0;
-}"""
-
-
-@pytest.fixture
-def make(lab_server: LabServer, open_notebook: Callable[[str], LabPage]) -> Callable[..., LabPage]:
-    def make_one(name: str, *cells: str) -> LabPage:
-        shutil.copy(Path(__file__).parent / "plot_notebook.py", lab_server.root)
-        write_notebook(lab_server.root / name, cells)
-        return open_notebook(name)
-
-    return make_one
 
 
 def painted(lab: LabPage) -> int:
@@ -228,5 +168,5 @@ def test_another_scale_repaints_what_is_already_there(make) -> None:
     )
     after = lab.page.evaluate(READ_CANVAS)
     assert after["first"] != before["first"]
-    lab.page.evaluate(f"() => {{ {SCOPE}.panels[0].painter.key = ''; {SCOPE}.paint({SCOPE}.panels[0]); }}")
+    lab.page.evaluate(f"() => {{ {SCOPE}.panels[0].painter.key = ''; {SCOPE}.panels[0].paint(); }}")
     assert lab.page.evaluate(READ_CANVAS) == after

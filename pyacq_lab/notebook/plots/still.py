@@ -25,10 +25,12 @@ _GRID = (232, 235, 239)
 _BASE = (212, 217, 223)
 _FRAME = (190, 196, 204)
 _GAP = (214, 69, 65)
-_HALF_LINE = 0.6
+_MARK = (138, 90, 0)
+HALF_LINE = 0.6
 """Half the width of a trace, CSS pixels."""
 
-_MARGIN_RIGHT, _TITLE, _PANEL_TITLE, _TIME_AXIS = 16, 34, 24, 44
+MARGIN_RIGHT, TITLE, PANEL_TITLE, TIME_AXIS = 16, 34, 24, 44
+"""Room around the frames, CSS pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +53,10 @@ class StillPanel:
         Bins in the whole window.
     ticks : list of (float, str)
         Of the vertical axis.
+    channels : sequence of int
+        Column of each lane's channel, which gives it its colour; those of the lanes unless given.
+    marks : sequence of (float, str)
+        Events: where they lie on the display axis, and their labels.
     """
 
     name: str
@@ -61,6 +67,17 @@ class StillPanel:
     stop: int
     window_bins: float
     ticks: list[tuple[float, str]]
+    channels: Sequence[int] = ()
+    marks: Sequence[tuple[float, str]] = ()
+
+    def color_of(self, lane: int) -> str:
+        """Colour of a lane."""
+        return LIGHT_COLORS[(self.channels[lane] if self.channels else lane) % len(LIGHT_COLORS)]
+
+    def mark_places(self) -> list[tuple[float, str]]:
+        """Events in sight: parts of the frame's width from its left edge, and labels."""
+        places = [(1 - (self.stop - at) / self.window_bins, label) for at, label in self.marks]
+        return [(x, label) for x, label in places if 0 <= x <= 1]
 
 
 def render(panels: Sequence[StillPanel], *, window: float, title: str = "", width: int = 900) -> bytes:
@@ -85,19 +102,19 @@ def render(panels: Sequence[StillPanel], *, window: float, title: str = "", widt
     label_font, text_font, title_font = _font(11), _font(12), _font(15)
     longest = max((label_font.getlength(label) for p in panels for _, label in p.ticks), default=0.0)
     left = round(longest / RATIO) + 18
-    top = _TITLE if title else 8
-    height = top + sum(_PANEL_TITLE + p.height + 8 for p in panels) + _TIME_AXIS
+    top = TITLE if title else 8
+    height = top + sum(PANEL_TITLE + p.height + 8 for p in panels) + TIME_AXIS
     picture = Image.new("RGB", (width * RATIO, height * RATIO), "white")
     draw = ImageDraw.Draw(picture)
     if title:
         _text(draw, (left, 18), title, title_font, _INK, "lm")
-    frame_width = width - left - _MARGIN_RIGHT
-    times = _time_ticks(window)
+    frame_width = width - left - MARGIN_RIGHT
+    times = time_ticks(window)
     y = top
     for panel in panels:
         _text(draw, (left, y + 13), panel.name, text_font, _INK, "lm")
-        _text(draw, (width - _MARGIN_RIGHT, y + 13), panel.note, text_font, _FAINT, "rm")
-        y += _PANEL_TITLE
+        _text(draw, (width - MARGIN_RIGHT, y + 13), panel.note, text_font, _FAINT, "rm")
+        y += PANEL_TITLE
         _panel(picture, draw, panel, (left, y, frame_width, panel.height), window, times, label_font)
         y += panel.height + 8
     y -= 8
@@ -134,6 +151,11 @@ def _panel(
         _line(draw, (left, y, left + width, y), _BASE if n_channels <= 16 else _GRID)
     traces = _traces(panel, width * RATIO, height * RATIO)
     picture.paste(traces, (left * RATIO, top * RATIO), traces)
+    for part, label in panel.mark_places():
+        x = left + width * part
+        for y in range(top, top + height, 7):
+            _line(draw, (x, y, x, min(y + 4, top + height)), _MARK)
+        _text(draw, (x + 3, top + 8), label, font, _MARK, "lm")
     draw.rectangle(
         (left * RATIO, top * RATIO, (left + width) * RATIO, (top + height) * RATIO),
         outline=_FRAME,
@@ -156,8 +178,8 @@ def _traces(panel: StillPanel, width: int, height: int) -> Image.Image:
     columns = column_extremes(panel.lanes, width, panel.stop, panel.window_bins)
     centre = (high - (n_channels - 1 - np.arange(n_channels))) * scale
     with np.errstate(invalid="ignore"):
-        upper = centre - np.clip(columns[..., 1], -1e4, 1e4) * 0.5 * scale - _HALF_LINE * RATIO
-        lower = centre - np.clip(columns[..., 0], -1e4, 1e4) * 0.5 * scale + _HALF_LINE * RATIO
+        upper = centre - np.clip(columns[..., 1], -1e4, 1e4) * 0.5 * scale - HALF_LINE * RATIO
+        lower = centre - np.clip(columns[..., 0], -1e4, 1e4) * 0.5 * scale + HALF_LINE * RATIO
     out = np.zeros((height, width, 4), np.uint8)
     gaps = flagged_columns(panel.flags, width, panel.stop, panel.window_bins)
     out[:, gaps] = (*_GAP, 44)
@@ -165,7 +187,7 @@ def _traces(panel: StillPanel, width: int, height: int) -> Image.Image:
     out[hatch & gaps] = (*_GAP, 120)
     rows = np.arange(height)[:, np.newaxis]
     for channel in range(n_channels):
-        color = tuple(bytes.fromhex(LIGHT_COLORS[channel % len(LIGHT_COLORS)][1:]))
+        color = tuple(bytes.fromhex(panel.color_of(channel)[1:]))
         seen = ~np.isnan(upper[:, channel])
         if not seen.any():
             continue
@@ -186,7 +208,7 @@ def _traces(panel: StillPanel, width: int, height: int) -> Image.Image:
     return Image.fromarray(out, "RGBA")
 
 
-def _time_ticks(window: float) -> list[float]:
+def time_ticks(window: float) -> list[float]:
     """Round times from the left edge to 0."""
     step = next(s for e in range(-4, 6) for m in (1, 2, 5) if window / (s := m * 10.0**e) <= 8)
     return [round(-i * step, 9) + 0.0 for i in range(int(window / step + 1e-9), -1, -1)]

@@ -1,34 +1,22 @@
-"""The engine of a live plot: threads that receive and decimate, and one that sends frames."""
+"""The engine of the oscilloscope: windows of bins, paused, scaled, and sent bin by bin."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
-from pyacq_lab.errors import EndOfStream
+from pyacq_lab.notebook.plots.engine import Engine
 from pyacq_lab.notebook.plots.feed import Feed
 from pyacq_lab.notebook.plots.link import Link
+from pyacq_lab.notebook.plots.markers import Markers
 from pyacq_lab.notebook.plots.panel import Panel
-from pyacq_lab.viewing.pacing import Pacer
+from pyacq_lab.notebook.plots.panelsettings import Mode, PanelSettings, ScopeSettings
 
-_log = logging.getLogger(__name__)
-
-_PATIENCE = 0.25
-"""Seconds that one `Feed.recv` may wait: how soon a closing is heard."""
-
-_STATUS_INTERVAL = 0.5
 _RESCALE_INTERVAL = 1.0
 
 
-class Viewer:
+class Viewer(Engine):
     """Receive feeds, keep their windows as bins, and send the pages what they lack.
-
-    One thread per feed, and one that sends a single message per frame for all panels, also while a cell runs.
-    Every public method is safe from any thread.
 
     Parameters
     ----------
@@ -36,12 +24,12 @@ class Viewer:
         One per panel; the viewer closes them.
     panels : sequence of Panel
         Where their samples go.
-    link : Link
-        The way to the pages.
-    fps : float
-        Frames per second, at most.
-    on_tick : callable
-        Called by the sending thread a few times a second, with the monotonic time.
+    link, fps, on_tick
+        As in `Engine`.
+    markers : sequence of (Feed, Markers)
+        Streams of events, and what puts them into the panels.
+    mode : {'scroll', 'scan'}
+        How the traces move.
     """
 
     def __init__(
@@ -51,52 +39,16 @@ class Viewer:
         link: Link,
         fps: float,
         on_tick: Callable[[float], None] = lambda _now: None,
+        markers: Sequence[tuple[Feed, Markers]] = (),
+        mode: Mode = "scroll",
     ) -> None:
+        all_feeds = [*feeds, *(feed for feed, _ in markers)]
+        super().__init__(all_feeds, [*panels, *(each for _, each in markers)], link, fps, on_tick)
         self.panels = panels
+        self.mode: Mode = mode
         self.paused = False
         self.auto_scale = True
-        self._link = link
-        self._pacer = Pacer(fps)
-        self._on_tick = on_tick
-        self._lock = threading.RLock()
-        self._closing = threading.Event()
-        self._layout_stale = False
-        self._next_status = 0.0
         self._next_rescale = 0.0
-        self._threads = [
-            threading.Thread(target=self._receive, args=pair, name=f"scope-{pair[1].name}", daemon=True)
-            for pair in zip(feeds, panels, strict=True)
-        ]
-        self._threads.append(threading.Thread(target=self._send_frames, name="scope-frames", daemon=True))
-
-    def start(self) -> None:
-        """Begin to receive and send."""
-        for thread in self._threads:
-            thread.start()
-
-    def close(self) -> None:
-        """Stop all threads and close the feeds. Idempotent; from one of the own threads it does not wait."""
-        self._closing.set()
-        for thread in self._threads:
-            if thread is not threading.current_thread() and thread.ident is not None:
-                thread.join(timeout=5.0)
-
-    @property
-    def lock(self) -> AbstractContextManager[Any]:
-        """Held around every use of the panels."""
-        return self._lock
-
-    @property
-    def watched(self) -> bool:
-        """Whether a page shows the plot, as far as is known."""
-        with self._lock:
-            return self._pacer.watched
-
-    @property
-    def ended(self) -> bool:
-        """Whether no feed will give anything any more."""
-        with self._lock:
-            return all(panel.state in ("ended", "failed") for panel in self.panels)
 
     def pause(self, paused: bool = True) -> None:
         """Freeze the picture, or let it go on; receiving goes on in any case."""
@@ -123,39 +75,32 @@ class Viewer:
             self._layout_stale = True
 
     def set_window(self, window: float) -> None:
-        """Show another number of seconds; the traces start anew, also if they were paused."""
+        """Show another number of seconds; the picture goes on if it was paused.
+
+        Raises
+        ------
+        ConfigurationError
+            So short or long a window is not shown.
+        """
+        ScopeSettings.checked(window=window)
         with self._lock:
             self.paused = False
             for panel in self.panels:
                 panel.set_window(window)
             self._layout_stale = True
 
-    def handle(self, message: Mapping[str, Any]) -> None:
-        """Take a message of a page. Called by the kernel's thread for comms."""
-        now = time.monotonic()
-        view = str(message.get("view", ""))
+    def set_mode(self, mode: Mode) -> None:
+        """Have the traces run to the left, or a scan write over the oldest. Raises ConfigurationError."""
+        ScopeSettings.checked(mode=mode)
         with self._lock:
-            match message.get("kind"):
-                case "hello":
-                    # Custom messages are not saved state: a new page, or a reloaded one, has nothing yet.
-                    self._pacer.hello(view, now)
-                    self._layout_stale = True
-                    for panel in self.panels:
-                        panel.forget_sent()
-                case "ack":
-                    self._pacer.acknowledge(view, int(message["frame"]), now)
-                case "visible":
-                    self._pacer.show(view, bool(message["visible"]), now)
-                case "goodbye":
-                    self._pacer.goodbye(view)
-                case "pause":
-                    self.pause(bool(message["paused"]))
-                case "fit":
-                    self.fit()
-                case "zoom":
-                    self.zoom(float(message["factor"]))
-                case kind:
-                    _log.warning("a plot's page sent a message of unknown kind %r", kind)
+            self.mode = mode
+            self._layout_stale = True
+
+    def set_settings(self, panel: int, settings: PanelSettings) -> None:
+        """Draw one panel otherwise. Raises ConfigurationError where its filter does not fit."""
+        with self._lock:
+            self.panels[panel].set_settings(settings)
+            self._layout_stale = True
 
     def layout(self) -> dict[str, Any]:
         """What a page must know before the first frame."""
@@ -163,72 +108,45 @@ class Viewer:
             return {
                 "kind": "layout",
                 "window": self.panels[0].window,
+                "mode": self.mode,
                 "paused": self.paused,
                 "auto_scale": self.auto_scale,
                 "panels": [panel.layout() for panel in self.panels],
             }
 
-    def _receive(self, feed: Feed, panel: Panel) -> None:
-        """Read one feed to its end. The body of its thread."""
-        try:
-            while not self._closing.is_set():
-                item = feed.recv(_PATIENCE)
-                if item is not None:
-                    with self._lock:
-                        panel.add(item, time.time_ns())
-            state = panel.state
-        except EndOfStream:
-            state = "ended"
-        except Exception:
-            # The thread's boundary: nobody above could hear it, so it is logged and shown.
-            _log.exception("receiving %r for a live plot failed", panel.name)
-            state = "failed"
-        finally:
-            feed.close()
-        with self._lock:
-            panel.state = state
+    def _control(self, message: Mapping[str, Any]) -> bool:
+        match message.get("kind"):
+            case "pause":
+                self.pause(bool(message["paused"]))
+            case "fit":
+                self.fit()
+            case "zoom":
+                self.zoom(float(message["factor"]))
+            case "window":
+                self.set_window(float(message["seconds"]))
+            case "mode":
+                self.set_mode(message["mode"])
+            case _:
+                return self._hand_on(message)
+        return True
 
-    def _send_frames(self) -> None:
-        """Send frames at their rate. The body of the sending thread."""
-        due = time.monotonic()
-        while not self._closing.wait(max(0.0, due - time.monotonic())):
-            now = time.monotonic()
-            due = max(due + self._pacer.interval, now)
-            try:
-                self._tick(now)
-            except Exception:
-                _log.exception("a frame of a live plot could not be sent")
-                due = now + 1.0
+    def _hand_on(self, message: Mapping[str, Any]) -> bool:
+        """Have the panel that a message names, or else all, take what is not for the viewer itself."""
+        index = message.get("panel")
+        panels = self.panels if index is None else [self.panels[int(index)]]
+        taken = [panel.handle(message) for panel in panels]
+        self._layout_stale = self._layout_stale or any(taken)
+        return any(taken)
 
-    def _tick(self, now: float) -> None:
-        content: dict[str, Any] = {"kind": "frame"}
-        buffers: list[bytes] = []
-        layout = None
-        status_due = now >= self._next_status
-        with self._lock:
-            if status_due:
-                self._next_status = now + _STATUS_INTERVAL
-                self._measure(now)
-                content["status"] = [panel.status() for panel in self.panels]
-            if self._pacer.may_send(now):
-                if self._layout_stale:
-                    self._layout_stale = False
-                    layout = self.layout()
-                frames = [panel.next_frame() for panel in self.panels]
-                buffers = [frame.to_bytes() for frame in frames if frame is not None]
-                if buffers:
-                    content["frame"] = self._pacer.next_frame(now)
-            elif status_due:
-                content.pop("status")
-        # Sent outside the lock: receiving must not wait for a socket.
-        if layout is not None:
-            self._link.send(layout)
-        if buffers or "status" in content:
-            self._link.send(content, buffers)
-        if status_due:
-            self._on_tick(now)
+    def _forget_sent(self) -> None:
+        for panel in self.panels:
+            panel.forget_sent()
 
-    def _measure(self, now: float) -> None:
+    def _next_frame(self) -> tuple[dict[str, Any], list[bytes]]:
+        frames = [panel.next_frame() for panel in self.panels]
+        return {}, [frame.to_bytes() for frame in frames if frame is not None]
+
+    def _measure(self, now: float) -> list[dict[str, Any]]:
         for panel in self.panels:
             panel.measure(now)
         first_look = any(not panel.revision and panel.stop > 8 for panel in self.panels)
@@ -236,3 +154,4 @@ class Viewer:
             self._next_rescale = now + _RESCALE_INTERVAL
             changed = [panel.rescale() for panel in self.panels]
             self._layout_stale = self._layout_stale or any(changed)
+        return [panel.status() for panel in self.panels]

@@ -58,3 +58,14 @@ def test_far_values_saturate_and_nothing_is_recognisable():
     values = quantised(lanes)[0]
     np.testing.assert_array_equal(values[0], [-32767, 32767])
     assert values[1, 0] > values[1, 1]
+
+
+def test_a_look_says_how_long_its_bins_are_and_where_it_begins():
+    values = np.arange(12, dtype=np.int16).reshape(2, 3, 2)
+    look = Frame(1, 7, -3.25, True, values, np.array([0, 1, 0], np.uint8), bin_size=40)
+    again = Frame.from_bytes(look.to_bytes())
+    assert (again.start, again.bin_size, again.revision, again.reset) == (-3.25, 40, 7, True)
+    np.testing.assert_array_equal(again.values, values)
+    np.testing.assert_array_equal(again.flags, [0, 1, 0])
+    with pytest.raises(ProtocolError, match="its header asks for"):
+        Frame.from_bytes(look.to_bytes()[:-8])

@@ -35,13 +35,23 @@ export class FrameCanvas {
     Object.assign(this.element.style, { position: "absolute", pointerEvents: "none" });
     const canvasView = plotView.canvas_view;
     canvasView.shadow_el.insertBefore(this.element, canvasView.overlays.el);
+    this.overlay = this.element.cloneNode();
+    this.overlay.className = "pyacq-overlay";
+    canvasView.shadow_el.insertBefore(this.overlay, canvasView.overlays.el);
     plotView.repainted.connect(onRepaint);
-    // Bokeh's save tool composes its own layers only.
-    const compose = canvasView.compose.bind(canvasView);
-    canvasView.compose = () => {
-      const layer = compose();
-      const { left, top, width, height } = plotView.frame.bbox;
-      layer.ctx.drawImage(this.element, left, top, width, height);
+    // Bokeh's save tool draws its own layers only; ours are added to what it is about to save.
+    const whole = plotView.export.bind(plotView);
+    plotView.export = (...options) => {
+      const layer = whole(...options);
+      const ratio = layer.pixel_ratio;
+      const box = plotView.frame.bbox;
+      const [left, top, width, height] = [box.left, box.top, box.width, box.height].map((v) => v * ratio);
+      layer.ctx.save();
+      layer.ctx.setTransform(1, 0, 0, 1, 0, 0);
+      for (const canvas of [this.element, this.overlay]) {
+        if (canvas.width && canvas.height) layer.ctx.drawImage(canvas, left, top, width, height);
+      }
+      layer.ctx.restore();
       return layer;
     };
   }
@@ -53,12 +63,8 @@ export class FrameCanvas {
     const style = [left, top, width, height].join();
     if (style !== this.style) {
       this.style = style;
-      Object.assign(this.element.style, {
-        left: `${left}px`,
-        top: `${top}px`,
-        width: `${width}px`,
-        height: `${height}px`,
-      });
+      const place = { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` };
+      for (const canvas of [this.element, this.overlay]) Object.assign(canvas.style, place);
     }
     const { x_range: x, y_range: y } = this.plotView.model;
     return {
@@ -71,6 +77,22 @@ export class FrameCanvas {
       yEnd: y.end,
     };
   }
+}
+
+/** Have a plot show lanes: their range, and a line in the middle of each. */
+export function setLanes(plotView, nLanes, [low, high]) {
+  const range = plotView.model.y_range;
+  if (range.pyacqLanes === nLanes) return;
+  range.pyacqLanes = nLanes;
+  range.setv({ start: low, end: high, reset_start: low, reset_end: high });
+  for (const renderer of plotView.model.renderers) {
+    renderer.data_source.data = { y: Array.from({ length: nLanes }, (_, i) => i) };
+  }
+}
+
+/** Write what the horizontal axis tells. */
+export function setTimeLabel(plotView, text) {
+  for (const axis of plotView.model.below) if (axis.axis_label !== undefined) axis.axis_label = text;
 }
 
 /** Write a panel's labels on the vertical axis of its plot. */

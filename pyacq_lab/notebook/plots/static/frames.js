@@ -13,9 +13,12 @@ export function decodeFrame(view) {
   const nBins = view.getUint32(20, true);
   const nValues = 2 * nChannels * nBins;
   // A typed array must begin at an even offset, which a message's buffer does not promise: copy.
-  const body = view.buffer.slice(view.byteOffset + HEADER_SIZE, view.byteOffset + view.byteLength);
+  const isLook = (view.getUint8(1) & 2) !== 0;
+  const begin = HEADER_SIZE + (isLook ? 8 : 0);
+  const body = view.buffer.slice(view.byteOffset + begin, view.byteOffset + view.byteLength);
   return {
     reset: (view.getUint8(1) & 1) !== 0,
+    binSize: isLook ? view.getFloat64(HEADER_SIZE, true) : 0,
     panel: view.getUint16(2, true),
     revision: view.getUint32(4, true),
     start: view.getFloat64(8, true),
@@ -38,6 +41,19 @@ export class BinRing {
     this.generation = 0; // grows when what was painted of it is no longer true
   }
 
+  /** Place of the newest sample, in bins. */
+  get now() {
+    return this.stop;
+  }
+
+  /** Extremes of one channel in one bin, [min, max]; undefined where there is no number. */
+  at(channel, bin) {
+    if (bin < this.start || bin >= this.stop) return undefined;
+    const slot = 2 * (channel * this.capacity + (bin % this.capacity));
+    const [least, most] = [this.values[slot], this.values[slot + 1]];
+    return least <= most ? [least, most] : undefined;
+  }
+
   append(frame) {
     if (frame.reset || frame.start !== this.stop) {
       this.start = frame.start;
@@ -58,5 +74,28 @@ export class BinRing {
     }
     this.stop = frame.start + frame.nBins;
     this.start = Math.max(this.start, this.stop - this.capacity);
+  }
+}
+
+/** A closer look at a part: bins of another size, which do not move. */
+export class Look extends BinRing {
+  static count = 0;
+
+  constructor(frame, sampleRate) {
+    super(frame.nChannels, Math.max(1, frame.nBins));
+    this.origin = -frame.start;
+    this.revision = frame.revision;
+    this.binSeconds = frame.binSize / sampleRate;
+    this.append({ ...frame, start: 0, reset: false });
+    this.generation = `look ${++Look.count}`;
+  }
+
+  get now() {
+    return this.origin;
+  }
+
+  /** Whether some of a span, seconds before the newest sample, is in it. */
+  reaches(start, end) {
+    return (this.stop - this.origin) * this.binSeconds > start && -this.origin * this.binSeconds < end;
   }
 }

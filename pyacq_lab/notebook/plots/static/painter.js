@@ -9,6 +9,10 @@ export function toPixel(css) {
   return (b << 16) | (g << 8) | r;
 }
 
+export function modulo(value, by) {
+  return ((value % by) + by) % by;
+}
+
 function put(pixels, at, color, coverage) {
   const alpha = coverage >= 1 ? 255 : (coverage * 255) | 0;
   if (alpha > pixels[at] >>> 24) {
@@ -38,30 +42,73 @@ export class Painter {
     this.key = "";
     this.right = 0;
     this.settled = 0;
+    this.scan = -1;
+    this.next = 0;
+    this.scanColumn = 0;
     this.whole = 0;
     this.painted = 0;
   }
 
-  /** Paint `ring` as `scene` says: {width, height, ratio, xStart, xEnd, yStart, yEnd, binSeconds, colors, gap, key}. */
+  /**
+   * Paint `ring` as `scene` says: {width, height, ratio, xStart, xEnd, yStart, yEnd, binSeconds, colors, gap, key}, one
+   * colour per lane. With `sweep`, seconds, a scan writes over the oldest, and x is the time in it.
+   */
   paint(ring, scene) {
     const { width, height } = scene;
     if (width < 1 || height < 1) return;
     const perBin = (width * scene.binSeconds) / (scene.xEnd - scene.xStart);
-    const right = Math.ceil((ring.stop + scene.xEnd / scene.binSeconds) * perBin);
-    const key = [width, height, scene.xStart, scene.xEnd, scene.yStart, scene.yEnd, scene.key].join();
-    let from = Math.max(this.settled, right - width);
-    if (key !== this.key || right < this.right || right - this.right >= width) {
+    const key = [width, height, scene.xStart, scene.xEnd, scene.yStart, scene.yEnd, scene.key, scene.sweep].join();
+    const renewed = key !== this.key;
+    if (renewed) {
       this.resize(width, height);
       this.key = key;
       this.whole += 1;
-      from = right - width;
     }
-    if (from < right) this.paintColumns(ring, scene, perBin, from, right);
+    if (scene.sweep) this.paintScan(ring, scene, perBin, renewed);
+    else this.paintScroll(ring, scene, perBin, renewed);
+    this.painted += 1;
+  }
+
+  paintScroll(ring, scene, perBin, renewed) {
+    const { width, height } = scene;
+    const right = Math.ceil((ring.now + scene.xEnd / scene.binSeconds) * perBin);
+    const whole = renewed || right < this.right || right - this.right >= width;
+    const from = whole ? right - width : Math.max(this.settled, right - width);
+    if (from < right) this.paintColumns(ring, scene, perBin, from, right, modulo(from, width));
     this.right = right;
     // The newest column may still get bins, and a line to the next bin waits for it.
-    this.settled = Math.min(right, Math.floor((ring.stop - 1) * perBin) - (perBin > 1 ? Math.ceil(perBin) : 1));
+    this.settled = Math.min(right, Math.floor((ring.now - 1) * perBin) - (perBin > 1 ? Math.ceil(perBin) : 1));
     this.show(width, height, right);
-    this.painted += 1;
+  }
+
+  /** The strip lies still; its columns are those of the scan that is under way, and of the one before it. */
+  paintScan(ring, scene, perBin, renewed) {
+    const { width, height, binSeconds } = scene;
+    const bins = scene.sweep / binSeconds;
+    const scan = Math.floor(ring.now / bins);
+    const first = (n) => Math.round((n * bins + scene.xStart / binSeconds) * perBin);
+    const column = (n) => Math.min(width, Math.max(0, Math.ceil(ring.now * perBin) - first(n)));
+    const next = column(scan);
+    const part = (n, from, to) => {
+      if (from < to) this.paintColumns(ring, scene, perBin, first(n) + from, first(n) + to, from);
+    };
+    if (renewed || (scan !== this.scan && scan !== this.scan + 1)) {
+      part(scan, 0, next);
+      part(scan - 1, next, width);
+    } else {
+      const from = Math.min(next, this.next);
+      if (scan === this.scan) part(scan, from, next);
+      else {
+        part(scan - 1, this.next, width);
+        part(scan, 0, next);
+      }
+    }
+    this.scan = scan;
+    this.next = Math.max(0, Math.floor((ring.now - 1) * perBin) - first(scan) - (perBin > 1 ? Math.ceil(perBin) : 1));
+    this.show(width, height, 0);
+    // A blank bar runs ahead of the scan.
+    this.context.clearRect(next, 0, Math.max(8 * scene.ratio, 0.012 * width), height);
+    this.scanColumn = next;
   }
 
   resize(width, height) {
@@ -72,7 +119,7 @@ export class Painter {
   }
 
   show(width, height, right) {
-    const seam = ((right % width) + width) % width; // the oldest column in sight
+    const seam = modulo(right, width); // the oldest column in sight
     this.context.clearRect(0, 0, width, height);
     if (seam < width) {
       this.context.drawImage(this.strip, seam, 0, width - seam, height, 0, 0, width - seam, height);
@@ -82,7 +129,8 @@ export class Painter {
     }
   }
 
-  paintColumns(ring, scene, perBin, from, to) {
+  /** Paint columns [from, to); the first of them lies at `place` of the strip. */
+  paintColumns(ring, scene, perBin, from, to, place) {
     const { height } = scene;
     const width = to - from;
     const image = this.stripContext.createImageData(width, height);
@@ -94,13 +142,13 @@ export class Painter {
     const paintLane = perBin > 1 ? paintLines : paintExtremes;
     for (let channel = 0; channel < ring.nChannels; channel++) {
       const centre = (scene.yEnd - (ring.nChannels - 1 - channel)) * scale;
-      const color = scene.colors[channel % scene.colors.length];
+      const color = scene.colors[channel];
       paintLane(ring, channel, perBin, from, width, (x, least, most) =>
         span(pixels, width, height, x, centre + perUnit * most - half, centre + perUnit * least + half, color),
       );
     }
     for (let done = 0; done < width; ) {
-      const at = (((from + done) % this.strip.width) + this.strip.width) % this.strip.width;
+      const at = modulo(place + done, this.strip.width);
       const some = Math.min(width - done, this.strip.width - at);
       this.stripContext.putImageData(image, at - done, 0, done, 0, some, height);
       done += some;

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from pyacq_lab.errors import ConfigurationError, EndOfStream
+from pyacq_lab.errors import ConfigurationError, EndOfStream, HostUnreachable, StreamMismatch
 from pyacq_lab.model.chunk import Chunk
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.notebook.plots.feed import open_all
@@ -183,7 +183,46 @@ def test_handles_are_opened_and_feeds_taken_as_they_are():
         def open_feed(self):
             return feed
 
-    assert open_all((Handle(), feed)) == [feed, feed]
+    opened, same = open_all((Handle(), feed))
+    assert (opened.spec, opened.name, same) == (SPEC, "hand", feed)
+    feed.hand(chunk(0, 10))
+    assert opened.recv(20).stop == 10
+    opened.close()
+    assert feed.closed
+
+
+def test_a_stream_that_was_configured_anew_is_followed(make):
+    other = StreamSpec(shape=(-1, 3), sample_rate=500.0)
+    feeds = [HandFeed(chunk(0, 100), StreamMismatch("another stream now")), HandFeed()]
+    feeds[1].spec = other
+    feeds[1].hand(Chunk(0, np.ones((50, 3)), epoch=1))
+    opening = iter([feeds[0], HostUnreachable("not described yet"), feeds[1]])
+
+    class Handle:
+        def open_feed(self):
+            opened = next(opening)
+            if isinstance(opened, Exception):
+                raise opened
+            return opened
+
+    viewer, ear = make(*open_all((Handle(),)))
+    viewer.handle({"kind": "hello", "view": "a"})
+    ear.wait_for(lambda sent: any(f.values.shape[0] == 3 for _, frames in sent for f in frames))
+    assert viewer.panels[0].spec == other
+    assert feeds[0].closed
+    layouts = [content for content, _ in ear.sent if content["kind"] == "layout"]
+    assert layouts[-1]["panels"][0]["n_channels"] == 3
+
+
+def test_what_a_panel_refuses_is_told_to_the_page(make, monkeypatch):
+    viewer, ear = make(HandFeed())
+
+    def refuse(message):
+        raise ConfigurationError("no such channel")
+
+    monkeypatch.setattr(viewer.panels[0], "handle", refuse)
+    viewer.handle({"kind": "solo", "view": "a", "panel": 0})
+    assert ear.sent[-1][0] == {"kind": "refused", "message": "no such channel"}
 
 
 def test_what_is_no_stream_is_refused_before_anything_is_opened():
