@@ -10,6 +10,7 @@ class SceneView extends LiveView {
   async build() {
     this.bar = document.createElement("div");
     this.bar.className = "pyacq-controls";
+    this.bar.dataset.lmSuppressShortcuts = "true"; // what is typed here is not for the notebook
     this.status = document.createElement("div");
     this.status.className = "pyacq-status";
     this.refusal = document.createElement("div");
@@ -93,8 +94,11 @@ class SceneView extends LiveView {
       field.value = value;
     }
     field.addEventListener("change", () => {
-      field.blur();
       send(kind === "number" ? Number(field.value) : field.value);
+    });
+    // JupyterLab takes Enter for itself, also here: leaving the field is what says that it has changed.
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") field.blur();
     });
     element.append(label, field);
     return element;
