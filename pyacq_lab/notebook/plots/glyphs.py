@@ -39,7 +39,7 @@ def palettes_of(items: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 
 def _figure(plot: Plot) -> figure:
-    height = plot.height + (_AXIS_HEIGHT if plot.x.label else 8)
+    height = plot.height + (_AXIS_HEIGHT if plot.x.label else 14)
     square: dict[str, Any] = (
         {"sizing_mode": "fixed", "width": round(plot.aspect * plot.height) + _LEFT + _RIGHT}
         if plot.aspect
@@ -58,7 +58,7 @@ def _figure(plot: Plot) -> figure:
         min_border_left=_LEFT + (40 if plot.y.ticks and max(len(t) for _, t in plot.y.ticks) > 8 else 0),
         min_border_right=_RIGHT,
         min_border_top=6,
-        min_border_bottom=4,
+        min_border_bottom=8,
         **square,
     )
     made.toolbar.logo = None
