@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from pyacq_lab.notebook.application import create_manager as create_manager
     from pyacq_lab.notebook.application import current_manager as current_manager
     from pyacq_lab.notebook.magics import load_ipython_extension as load_ipython_extension
+    from pyacq_lab.notebook.plots import DigitalOscilloscope as DigitalOscilloscope
+    from pyacq_lab.notebook.plots import EventRaster as EventRaster
+    from pyacq_lab.notebook.plots import ImageViewer as ImageViewer
+    from pyacq_lab.notebook.plots import NumberPanel as NumberPanel
     from pyacq_lab.notebook.plots import Oscilloscope as Oscilloscope
+    from pyacq_lab.notebook.plots import PowerSpectrum as PowerSpectrum
+    from pyacq_lab.notebook.plots import Spectrogram as Spectrogram
+    from pyacq_lab.notebook.plots import TriggeredOscilloscope as TriggeredOscilloscope
+    from pyacq_lab.notebook.plots import XYView as XYView
     from pyacq_lab.notebook.waiting import wait_for as wait_for
     from pyacq_lab.recording import open_run as open_run
     from pyacq_lab.transport.inputs import InputStream as InputStream
@@ -38,18 +46,26 @@ if TYPE_CHECKING:
 # Looked up when first used: importing the package loads no plots, no kernels and no devices.
 _NAMES = {
     "Chunk": "model.chunk",
+    "DigitalOscilloscope": "notebook.plots",
+    "EventRaster": "notebook.plots",
     "Gap": "model.chunk",
+    "ImageViewer": "notebook.plots",
     "InputStream": "transport.inputs",
     "LocalNodeGroup": "manager.localgroup",
+    "NumberPanel": "notebook.plots",
     "Oscilloscope": "notebook.plots",
     "OutputStream": "transport.outputs",
+    "PowerSpectrum": "notebook.plots",
     "PyacqError": "errors",
     "Reading": "model.chunk",
     "Settings": "model.settings",
     "Sink": "model.roles",
     "Source": "model.roles",
+    "Spectrogram": "notebook.plots",
     "StreamSpec": "model.stream",
     "Transform": "model.roles",
+    "TriggeredOscilloscope": "notebook.plots",
+    "XYView": "notebook.plots",
     "create_manager": "notebook.application",
     "current_manager": "notebook.application",
     "load_ipython_extension": "notebook.magics",

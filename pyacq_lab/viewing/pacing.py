@@ -7,6 +7,7 @@ messages wait for a busy kernel (front ends without subshells); then a trickle g
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 AHEAD = 1.5
@@ -87,3 +88,31 @@ class Pacer:
         self._last = now
         self._sent += 1
         return self._sent
+
+
+class ByteBudget:
+    """Bytes per second that several viewers share. Time is an argument; safe from any thread.
+
+    Whoever wants to send may, unless what was sent before is still to be paid for: a frame may be of any
+    size, and a large one is followed by as long a silence as it costs.
+
+    Parameters
+    ----------
+    rate : float
+        Bytes per second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._paid_at = float("-inf")
+
+    def may_spend(self, now: float) -> bool:
+        """Whether all that was sent is paid for."""
+        with self._lock:
+            return now >= self._paid_at
+
+    def spend(self, n: int, now: float) -> None:
+        """Note that ``n`` bytes are sent now."""
+        with self._lock:
+            self._paid_at = max(self._paid_at, now) + n / self._rate

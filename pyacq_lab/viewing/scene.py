@@ -121,6 +121,8 @@ class Plot:
         Of the frame, CSS pixels.
     aspect : float
         Width by height, where that matters; 0: as wide as there is room.
+    legend : tuple of str
+        Names of the colours 0, 1, ...
     """
 
     name: str
@@ -130,6 +132,7 @@ class Plot:
     note: str = ""
     height: int = 240
     aspect: float = 0.0
+    legend: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,10 +216,13 @@ class Scene(ABC):
         Grows with everything that makes `elements` give something else.
     shape : int
         Grows when there are other plots, other layers, or other kinds of axes than before.
+    moves : bool
+        Whether `elements` give something else as time goes on, though nothing comes.
     """
 
     changed = 0
     shape = 0
+    moves = False
 
     @abstractmethod
     def add(self, stream: int, item: Chunk | Gap, now_ns: int) -> None:

@@ -17,6 +17,7 @@ _MODULES = {
         "cursors.js",
         "gestures.js",
     ),
+    "viewer.js": ("controls.js", "plotpane.js", "panes.js"),
 }
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)

@@ -108,17 +108,20 @@ class LiveView(Keepsake, anywidget.AnyWidget):
         """Take a message of a page. Called by the kernel's thread for comms."""
         match content.get("kind"):
             case "need_figure":
-                message = {
-                    "kind": "figure",
-                    "items": self._figures,
-                    "bokeh": figure.bokeh_version(),
-                    "title": self.title,
-                }
-                self._link.send(message)
+                self._link.send(self._figure_message())
             case "need_bokeh":
                 self._link.send({"kind": "bokeh", "bokeh": figure.bokeh_version()}, [figure.bokeh_js()])
             case _:
                 self._engine.handle(content)
+
+    def _figure_message(self) -> dict[str, Any]:
+        """What the page must know before it can draw anything."""
+        return {
+            "kind": "figure",
+            "items": self._figures,
+            "bokeh": figure.bokeh_version(),
+            "title": self.title,
+        }
 
     def _state(self) -> str:
         """How the view is doing, in a word."""

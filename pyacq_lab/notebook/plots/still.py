@@ -5,27 +5,29 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from pyacq_lab.notebook.plots.pencil import (
+    BASE,
+    FAINT,
+    FRAME,
+    GAP,
+    GRID,
+    INK,
+    MARK,
+    RATIO,
+    sized_font,
+    stroke,
+    write,
+)
 from pyacq_lab.viewing.bins import Floats
 from pyacq_lab.viewing.columns import column_extremes, flagged_columns
 from pyacq_lab.viewing.display import LIGHT_COLORS, y_limits
 
-RATIO = 2
-"""Pixels of the picture per CSS pixel."""
-
-_INK = (34, 39, 46)
-_FAINT = (110, 118, 129)
-_GRID = (232, 235, 239)
-_BASE = (212, 217, 223)
-_FRAME = (190, 196, 204)
-_GAP = (214, 69, 65)
-_MARK = (138, 90, 0)
 HALF_LINE = 0.6
 """Half the width of a trace, CSS pixels."""
 
@@ -99,7 +101,7 @@ def render(panels: Sequence[StillPanel], *, window: float, title: str = "", widt
     bytes
         A PNG.
     """
-    label_font, text_font, title_font = _font(11), _font(12), _font(15)
+    label_font, text_font, title_font = sized_font(11), sized_font(12), sized_font(15)
     longest = max((label_font.getlength(label) for p in panels for _, label in p.ticks), default=0.0)
     left = round(longest / RATIO) + 18
     top = TITLE if title else 8
@@ -107,24 +109,24 @@ def render(panels: Sequence[StillPanel], *, window: float, title: str = "", widt
     picture = Image.new("RGB", (width * RATIO, height * RATIO), "white")
     draw = ImageDraw.Draw(picture)
     if title:
-        _text(draw, (left, 18), title, title_font, _INK, "lm")
+        write(draw, (left, 18), title, title_font, INK, "lm")
     frame_width = width - left - MARGIN_RIGHT
     times = time_ticks(window)
     y = top
     for panel in panels:
-        _text(draw, (left, y + 13), panel.name, text_font, _INK, "lm")
-        _text(draw, (width - MARGIN_RIGHT, y + 13), panel.note, text_font, _FAINT, "rm")
+        write(draw, (left, y + 13), panel.name, text_font, INK, "lm")
+        write(draw, (width - MARGIN_RIGHT, y + 13), panel.note, text_font, FAINT, "rm")
         y += PANEL_TITLE
         _panel(picture, draw, panel, (left, y, frame_width, panel.height), window, times, label_font)
         y += panel.height + 8
     y -= 8
     for time in times:
         x = left + frame_width * (1 + time / window)
-        _line(draw, (x, y, x, y + 5), _FRAME)
+        stroke(draw, (x, y, x, y + 5), FRAME)
         label = f"{time:g}".replace("-", "\N{MINUS SIGN}")
-        _text(draw, (x, y + 14), label, label_font, _FAINT, "mm")
-    _text(
-        draw, (left + frame_width / 2, y + 31), "time before the newest sample (s)", label_font, _FAINT, "mm"
+        write(draw, (x, y + 14), label, label_font, FAINT, "mm")
+    write(
+        draw, (left + frame_width / 2, y + 31), "time before the newest sample (s)", label_font, FAINT, "mm"
     )
     buffer = io.BytesIO()
     picture.save(buffer, "png", optimize=False, compress_level=6, dpi=(96 * RATIO, 96 * RATIO))
@@ -145,29 +147,29 @@ def _panel(
     low, high = y_limits(n_channels)
     for time in times:
         x = left + width * (1 + time / window)
-        _line(draw, (x, top, x, top + height), _GRID)
+        stroke(draw, (x, top, x, top + height), GRID)
     for i in range(n_channels):
         y = top + height * (high - (n_channels - 1 - i)) / (high - low)
-        _line(draw, (left, y, left + width, y), _BASE if n_channels <= 16 else _GRID)
+        stroke(draw, (left, y, left + width, y), BASE if n_channels <= 16 else GRID)
     traces = _traces(panel, width * RATIO, height * RATIO)
     picture.paste(traces, (left * RATIO, top * RATIO), traces)
     for part, label in panel.mark_places():
         x = left + width * part
         for y in range(top, top + height, 7):
-            _line(draw, (x, y, x, min(y + 4, top + height)), _MARK)
-        _text(draw, (x + 3, top + 8), label, font, _MARK, "lm")
+            stroke(draw, (x, y, x, min(y + 4, top + height)), MARK)
+        write(draw, (x + 3, top + 8), label, font, MARK, "lm")
     draw.rectangle(
         (left * RATIO, top * RATIO, (left + width) * RATIO, (top + height) * RATIO),
-        outline=_FRAME,
+        outline=FRAME,
         width=RATIO,
     )
     for at, label in panel.ticks:
         y = top + height * (high - at) / (high - low)
         whole = abs(at - round(at)) < 1e-9
-        _line(draw, (left - 4, y, left, y), _FRAME)
-        _text(draw, (left - 8, y), label, font, _INK if whole else _FAINT, "rm")
+        stroke(draw, (left - 4, y, left, y), FRAME)
+        write(draw, (left - 8, y), label, font, INK if whole else FAINT, "rm")
     if not len(panel.flags):
-        _text(draw, (left + width / 2, top + height / 2), "no data yet", font, _FAINT, "mm")
+        write(draw, (left + width / 2, top + height / 2), "no data yet", font, FAINT, "mm")
 
 
 def _traces(panel: StillPanel, width: int, height: int) -> Image.Image:
@@ -182,9 +184,9 @@ def _traces(panel: StillPanel, width: int, height: int) -> Image.Image:
         lower = centre - np.clip(columns[..., 0], -1e4, 1e4) * 0.5 * scale + HALF_LINE * RATIO
     out = np.zeros((height, width, 4), np.uint8)
     gaps = flagged_columns(panel.flags, width, panel.stop, panel.window_bins)
-    out[:, gaps] = (*_GAP, 44)
+    out[:, gaps] = (*GAP, 44)
     hatch = (np.add.outer(np.arange(height), np.arange(width)) % (5 * RATIO)) < RATIO
-    out[hatch & gaps] = (*_GAP, 120)
+    out[hatch & gaps] = (*GAP, 120)
     rows = np.arange(height)[:, np.newaxis]
     for channel in range(n_channels):
         color = tuple(bytes.fromhex(panel.color_of(channel)[1:]))
@@ -212,38 +214,3 @@ def time_ticks(window: float) -> list[float]:
     """Round times from the left edge to 0."""
     step = next(s for e in range(-4, 6) for m in (1, 2, 5) if window / (s := m * 10.0**e) <= 8)
     return [round(-i * step, 9) + 0.0 for i in range(int(window / step + 1e-9), -1, -1)]
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    for name in ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc"):
-        try:
-            return ImageFont.truetype(name, size * RATIO)
-        except OSError:
-            continue  # this machine does not have it
-    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size * RATIO))
-
-
-def _legible(text: str, font: ImageFont.FreeTypeFont) -> str:
-    """Text that a font can write: Pillow's own, the last resort, knows little beyond ASCII."""
-    if font.getname()[0] != "Aileron":
-        return text
-    for sign, plain in {
-        "\N{MICRO SIGN}": "u",
-        "\N{GREEK SMALL LETTER MU}": "u",
-        "\N{GREEK CAPITAL LETTER OMEGA}": "Ohm",
-        "\N{OHM SIGN}": "Ohm",
-        "\N{MINUS SIGN}": "-",
-    }.items():
-        text = text.replace(sign, plain)
-    return text
-
-
-def _text(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: Any, fill: Any, anchor: str
-) -> None:
-    draw.text((at[0] * RATIO, at[1] * RATIO), _legible(text, font), font=font, fill=fill, anchor=anchor)
-
-
-def _line(draw: ImageDraw.ImageDraw, ends: tuple[float, float, float, float], fill: Any) -> None:
-    draw.line([round(v * RATIO) for v in ends], fill=fill, width=RATIO)

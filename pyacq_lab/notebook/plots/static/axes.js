@@ -115,7 +115,7 @@ export function isDark(element) {
 }
 
 /** Give a plot the colours of the page. */
-export function setColors(plotView, dark) {
+export function setColors(plotView, dark, hasLanes = true) {
   const ink = dark ? "#d7dce2" : "#22272e";
   const faint = dark ? "#9aa4b0" : "#6e7681";
   const line = dark ? "#4a525c" : "#bec4cc";
@@ -129,10 +129,11 @@ export function setColors(plotView, dark) {
     }
   }
   for (const axis of model.left) {
-    axis.setv({ ...base, major_tick_line_color: null, major_label_text_color: ink });
+    axis.setv({ ...base, major_tick_line_color: null, major_label_text_color: ink, axis_label_text_color: faint });
   }
   for (const renderer of model.center) {
     if (renderer.grid_line_color !== undefined) renderer.grid_line_color = renderer.dimension === 0 ? grid : null;
   }
+  if (!hasLanes) return;
   for (const renderer of model.renderers) renderer.glyph.line_color = dark ? "#3a424b" : "#d4d9df";
 }
