@@ -12,6 +12,7 @@ import msgspec
 from pyacq_lab.errors import ConfigurationError, RecordingError
 from pyacq_lab.model.annotation import Annotation
 from pyacq_lab.recording.files import LineFile, read_lines
+from pyacq_lab.recording.lock import notes_locked
 
 ANNOTATIONS = "annotations.jsonl"
 
@@ -43,7 +44,7 @@ def annotate(
     duration: float,
     fields: dict[str, Any],
 ) -> Annotation:
-    """Write a note, through to the disk.
+    """Write a note, through to the disk. Any thread of any process.
 
     Parameters
     ----------
@@ -87,12 +88,14 @@ def annotate(
             f"fields {', '.join(fields)}: wanted plain data, such as numbers, text, lists ({error})"
         ) from error
     try:
-        file = LineFile(folder / ANNOTATIONS)
-        try:
-            file.write(note)
-            file.sync()
-        finally:
-            file.close()
+        # One at a time: who finds half a line of another process that died takes it away.
+        with notes_locked(folder):
+            file = LineFile(folder / ANNOTATIONS)
+            try:
+                file.write(note)
+                file.sync()
+            finally:
+                file.close()
     except OSError as error:
         raise RecordingError(f"the note cannot be written to {folder}: {error}") from error
     return note

@@ -46,6 +46,7 @@ BACKUP = "run.backup.json"
 JOURNAL = "journal.jsonl"
 EVENTS = "events.jsonl"
 LOCK = "recording.lock"
+NOTES_LOCK = "annotations.lock"
 CLOCKS = "clocks.jsonl"
 SETTINGS = "settings.jsonl"
 

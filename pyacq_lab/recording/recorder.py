@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import filelock
 
@@ -17,7 +16,6 @@ from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.rig import ClockReading, Rig
 from pyacq_lab.model.roles import Sink
-from pyacq_lab.model.settings import Settings, setting
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording.annotations import Annotation, annotate
 from pyacq_lab.recording.diskroom import DiskRoom
@@ -29,11 +27,10 @@ from pyacq_lab.recording.manifest import (
     StreamEntry,
     write_manifest,
 )
-from pyacq_lab.recording.packing import Compression
+from pyacq_lab.recording.recorder_settings import RecorderSettings
 from pyacq_lab.recording.rigrecord import RigRecord
 from pyacq_lab.recording.runfolder import folder_of, make_run, remove_made, take_folder, take_up
-from pyacq_lab.recording.track import Storage, Track
-from pyacq_lab.recording.video.coding import DEFAULT_QUALITY
+from pyacq_lab.recording.track import Track
 
 ARRAYS_EVERY_NS = 1_000_000_000
 """Between two updates of the arrays' shapes. Replacing a file costs a write to disk on some file systems
@@ -42,59 +39,6 @@ own metadata follow for those who know Zarr only."""
 
 BACKUP_EVERY_NS = 10_000_000_000
 """Between two copies of `run.json`, from which a damaged one is mended."""
-
-
-class RecorderSettings(Settings):
-    """Settings of `Recorder`."""
-
-    path: str = setting(
-        "run_{date}_{time}",
-        min_length=1,
-        pattern=r"^[^\x00]+$",
-        description="run folder on the node's machine, made at the first start; {date} and {time} (UTC) are "
-        "filled in",
-    )
-    existing: Literal["refuse", "continue"] = setting(
-        "refuse",
-        description="what happens where the run folder exists: 'refuse', or 'continue' its run. Nothing is "
-        "ever overwritten",
-    )
-    compression: Compression = setting(
-        "none",
-        description="how samples are compressed: 'lz4' and 'zstd' by Blosc. 'none' costs least and writes "
-        "most; what the others give and cost is in docs/benchmarks/recording.md",
-    )
-    chunk_seconds: float = setting(
-        10.0, gt=0, unit="s", description="length of an array's chunks; at most 1 MiB each"
-    )
-    fsync: Literal["never", "chunk", "flush"] = setting(
-        "never",
-        description="when to wait until the disk has the data: 'never' survives any death of the process, "
-        "but a power cut may take the last half minute; 'chunk' waits at each full shard (128 chunks) and at "
-        "stop; 'flush' loses nothing acknowledged, at the price of some syncs of the disk (milliseconds to "
-        "tens of them each) for each stream a few times a second",
-    )
-    video: Literal["h264", "lossless", "raw"] = setting(
-        "lossless",
-        description="how pictures (video of uint8, grey or RGB) are stored: 'lossless', encoded and equal to "
-        "what came; 'h264', several times smaller and only nearly equal; 'raw', as arrays, for which nothing "
-        "needs to be installed. Other video is always raw",
-    )
-    video_quality: int = setting(
-        DEFAULT_QUALITY,
-        ge=0,
-        le=51,
-        description="constant rate factor of video='h264': less is better, and larger; 18 can hardly be told "
-        "from the original, 6 more halve the room",
-    )
-    min_free: float = setting(
-        0.2,
-        ge=0,
-        unit="GB",
-        live=True,
-        description="room that is left on the disk: where there is less, recording stops, with everything "
-        "whole. Warnings come half an hour and a minute before that",
-    )
 
 
 class Recorder(Sink):
@@ -122,7 +66,6 @@ class Recorder(Sink):
         self._arrays_ns = self._backup_ns = 0
         self._lock: filelock.BaseFileLock | None = None
         self._room = DiskRoom(Path())
-        self._annotating = threading.Lock()
         self._past: dict[str, HopLedger] = {}  # accounts of recorders of other processes
         self._rig = RigRecord()
         self._is_behind = False  # run.json, since a try to write it that failed
@@ -259,8 +202,7 @@ class Recorder(Sink):
         if folder is None:
             raise RecordingError("there is no run to annotate yet: start the recorder first")
         started_ns, now_ns = self._manifest.started_ns, self.clock.now_ns()
-        with self._annotating:
-            return annotate(folder, started_ns, now_ns, text, time, duration, fields)
+        return annotate(folder, started_ns, now_ns, text, time, duration, fields)
 
     def close(self) -> None:
         """Acknowledge what there is and close the files."""
@@ -281,14 +223,7 @@ class Recorder(Sink):
 
     def _begin(self, folder: Path, inputs: Mapping[str, StreamSpec]) -> None:
         """Get ready for samples of these streams."""
-        settings = self.settings
-        storage = Storage(
-            chunk_seconds=settings.chunk_seconds,
-            compression=settings.compression,
-            fsync=settings.fsync,
-            video=settings.video,
-            video_quality=settings.video_quality,
-        )
+        storage = self.settings.storage()
         is_first = self.folder is None
         was_killed = is_first and self._manifest.state == "recording"
         for name, spec in inputs.items():

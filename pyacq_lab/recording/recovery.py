@@ -14,7 +14,7 @@ from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.eventtable import EventLine
 from pyacq_lab.recording.evidence import gaps_of, journal_of, rows_on_disk
 from pyacq_lab.recording.files import replace_file, whole_lines
-from pyacq_lab.recording.lock import lock_run
+from pyacq_lab.recording.lock import lock_run, notes_locked
 from pyacq_lab.recording.manifest import (
     BACKUP,
     EVENTS,
@@ -103,8 +103,9 @@ def recover(path: str | Path, progress: Progress | None = None) -> Recovery:
             for number, entry in enumerate(stream.segments):
                 done = _mend(folder, name, entry, reports[name, number])
                 actions += [f"{name}, segment {number}: {action}" for action in done]
-        for table in line_files(folder):
-            actions += _cut_table(table, dict)
+        with notes_locked(folder):
+            for table in line_files(folder):
+                actions += _cut_table(table, dict)
         if actions or manifest.state == "recording":
             _write(folder, manifest)
     except OSError as error:

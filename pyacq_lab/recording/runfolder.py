@@ -52,6 +52,10 @@ def take_folder(folder: Path, *, may_exist: bool) -> bool:
         folder.mkdir()
     except FileExistsError:
         if may_exist and folder.is_dir():
+            if not _is_run(folder) and not _is_blank(folder):
+                raise RecordingError(
+                    f"{folder} is not a run folder, and not empty: give another path, or one of a run"
+                ) from None
             return False
         raise RecordingError(
             f"{folder} exists already and is never overwritten: give another path, "
@@ -107,7 +111,11 @@ def take_up(folder: Path, now_ns: int) -> Manifest:
 
 def _is_blank(folder: Path) -> bool:
     """Whether a folder is empty, or holds what a recorder made that was killed before it could begin."""
-    if (folder / MANIFEST).exists() or (folder / BACKUP).exists():
+    if _is_run(folder):
         return False
     made = {path.name.removesuffix(".new") for path in folder.iterdir()}
     return made <= _MADE_FIRST and not any((folder / "streams").glob("*/*/"))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or (folder / BACKUP).exists()

@@ -68,16 +68,20 @@ def read_index(path: Path, n_chunks: int) -> Index:
         It is damaged.
     """
     nbytes = 16 * n_chunks
-    try:
-        with path.open("rb") as file:
-            data = file.read(nbytes + CHECKSUM_NBYTES)
-    except FileNotFoundError:
-        return empty_index(n_chunks)
-    if len(data) < nbytes + CHECKSUM_NBYTES:  # a kill came while it was made
-        return empty_index(n_chunks)
-    if data[nbytes:] != checksum_bytes(checksum(data[:nbytes])):
-        raise RecordingError(f"{path} has a damaged index")
-    return np.frombuffer(data, "<u8", 2 * n_chunks).reshape(-1, 2).copy()
+    before = None
+    while True:
+        try:
+            with path.open("rb") as file:
+                data = file.read(nbytes + CHECKSUM_NBYTES)
+        except FileNotFoundError:
+            return empty_index(n_chunks)
+        if len(data) < nbytes + CHECKSUM_NBYTES:  # a kill came while it was made
+            return empty_index(n_chunks)
+        if data[nbytes:] == checksum_bytes(checksum(data[:nbytes])):
+            return np.frombuffer(data, "<u8", 2 * n_chunks).reshape(-1, 2).copy()
+        if data == before:
+            raise RecordingError(f"{path} has a damaged index")
+        before = data  # half old and half new, where it was read as it was written: it is another one now
 
 
 def require_there(file: io.FileIO) -> None:

@@ -168,9 +168,12 @@ def line_files(folder: Path) -> list[Path]:
 
 def half_lines(path: Path) -> str:
     """What is wrong with a table; empty where nothing is."""
+    size = path.stat().st_size  # before it is read: others may be adding to it
     _, problem, nbytes = whole_lines(path, dict[str, Any])
-    excess = path.stat().st_size - nbytes
-    return f"{path.name} has {excess} bytes after its last whole line {problem}".rstrip() if excess else ""
+    excess = size - nbytes
+    return (
+        f"{path.name} has {excess} bytes after its last whole line {problem}".rstrip() if excess > 0 else ""
+    )
 
 
 def find_manifest(folder: Path, *, is_live: bool = False) -> tuple[Manifest, list[str]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
+import secrets
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 
 from pyacq_lab.errors import PyacqError
 from pyacq_lab.model.lifecycle import State
-from pyacq_lab.recording import open_run
+from pyacq_lab.recording import open_run, verify
 from pyacq_lab.recording.run import Run
 
 RATE = 2000.0
@@ -115,3 +118,53 @@ def test_what_made_the_run_stays_known(manager, tmp_path, until) -> None:
     assert len(run.clocks) > readings
     assert [change.node for change in run.changes.of("source")] == ["source"]
     assert not manager.logs(contains="does not say what its nodes are")
+
+
+def test_killed_at_random_moments_it_has_every_sample_or_says_which_it_lacks(
+    manager, tmp_path, until
+) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # pytest shows it where a test fails
+    dice = random.Random(seed)
+    daq = manager.create_nodegroup("daq")
+    disk = manager.create_nodegroup("disk", restart="on-failure")
+    recorder = disk.create_node("Recorder", "recorder")
+    recorder.configure(path=str(tmp_path / "run_{time}"), chunk_seconds=0.05, compression="zstd")
+    # One whose ring outlasts every restart, and one whose ring may not.
+    data = {"long": np.arange(400_000, dtype="int32"), "short": np.arange(-1.0, 400_000.0)}
+    for name, buffer_seconds in (("long", 20.0), ("short", 0.25)):
+        source = daq.create_node("ArraySource", name)
+        source.configure(data=data[name], sample_rate=RATE)
+        source.output.configure(buffer_seconds=buffer_seconds)
+        recorder.inputs[name].connect(source.output)
+    manager.start_all_nodes()
+
+    def at() -> int:
+        with contextlib.suppress(PyacqError):
+            return min(recorder.inputs[name].status().written or 0 for name in data)
+        return 0
+
+    for _ in range(3):
+        was = at()
+        until(lambda was=was: at() > was)
+        time.sleep(dice.uniform(0, 0.3))  # at any moment, not only after an acknowledgement
+        before = disk.pid
+        kill(disk)
+        until(lambda before=before: disk.alive and disk.pid != before)
+    was = at()
+    until(lambda: at() > was + 100)
+    manager.stop_all_nodes()
+
+    run = the_run(tmp_path)
+    report = verify(run.path)
+    assert report.ok, str(report)
+    assert run.state == "stopped"
+    for name in data:
+        (signal_,) = run.segments(name)
+        assert signal_.start == 0
+        for start, stop in signal_.pieces:
+            np.testing.assert_array_equal(signal_.raw(start, stop).ravel(), data[name][start:stop])
+        lacking = sum(map(len, signal_.gaps))
+        ledger = run.ledger(name)
+        assert (ledger.received, ledger.dropped, ledger.pending) == (len(signal_) - lacking, lacking, 0)
+    assert run["long"].gaps == ()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,7 +14,8 @@ import pytest
 
 from pyacq_lab.errors import ConfigurationError, RecordingError
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording import Recorder, open_run
+from pyacq_lab.recording import Recorder, annotations, open_run
+from pyacq_lab.recording.lock import notes_locked
 from pyacq_lab.testing import ManualClock
 
 
@@ -82,3 +88,74 @@ def test_where_a_note_cannot_be_written_it_says_so(recorder, tmp_path):
     (recorder.folder / "annotations.jsonl").mkdir()
     with pytest.raises(RecordingError, match="cannot be written"):
         recorder.annotate("x", time=datetime.now(UTC))
+
+
+def test_a_note_to_a_run_that_vanished_makes_none(recorder):
+    run = open_run(recorder.folder)
+    recorder.close()
+    shutil.rmtree(recorder.folder)
+    for annotate in (recorder.annotate, run.annotate):
+        with pytest.raises(RecordingError, match=r"cannot be (written|read)"):
+            annotate("x", time=1.0)
+    assert not recorder.folder.exists()
+
+
+def test_half_a_line_is_not_taken_away_from_who_is_writing_it(recorder, monkeypatch):
+    path = recorder.folder / "annotations.jsonl"
+    recorder.annotate("one")
+    line, comes = path.read_bytes(), threading.Event()
+
+    @contextmanager
+    def told(folder):
+        comes.set()
+        with notes_locked(folder):
+            yield
+
+    monkeypatch.setattr(annotations, "notes_locked", told)
+    other = threading.Thread(target=recorder.annotate, args=("two",))
+    with notes_locked(recorder.folder), path.open("ab", 0) as file:
+        file.write(line[:20])
+        other.start()
+        assert comes.wait(10)
+        other.join(0.05)
+        file.write(line[20:])
+    other.join()
+    assert [note.text for note in open_run(recorder.folder).annotations] == ["one", "one", "two"]
+
+
+HAMMER = """
+import os, signal, sys, threading
+from pyacq_lab.recording import open_run
+
+run = open_run(sys.argv[1])
+
+def hammer(who):
+    for i in range(1000 if who.startswith("killed") else 15):
+        run.annotate(f"{who} {i}", time=float(i))
+        os.write(1, f"{who} {i}\\n".encode())
+
+children = []
+for child in ("killed", "one", "two"):
+    if (pid := os.fork()) == 0:
+        threads = [threading.Thread(target=hammer, args=(f"{child} {k}",)) for k in range(2)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        os._exit(0)
+    children.append(pid)
+[os.waitpid(pid, 0) for pid in children[1:]]
+os.kill(children[0], signal.SIGKILL)
+os.waitpid(children[0], 0)
+"""
+
+
+def test_processes_and_threads_that_note_at_once_lose_no_note(recorder):
+    program = [sys.executable, "-c", HAMMER, str(recorder.folder)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        mine = [recorder.annotate(f"mine {i}").text for i in range(15)]
+        told, _ = process.communicate()
+    assert process.returncode == 0
+    acknowledged = told.splitlines() + mine
+    assert len(acknowledged) > 75
+    found = [note.text for note in open_run(recorder.folder).annotations]
+    assert set(acknowledged) <= set(found)
+    assert len(set(found)) == len(found) <= len(acknowledged) + 2  # of the one that was killed

@@ -1,125 +1,173 @@
-"""A recorder that is killed at any moment keeps every sample it acknowledged."""
+"""A recorder that is killed at any moment keeps every sample it acknowledged, and another goes on with it."""
 
 from __future__ import annotations
 
-import signal
+import json
+import random
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
+import producing
 import pytest
 import zarr
+from producing import FIRST, Producer
 
-from pyacq_lab.recording import open_run
-from pyacq_lab.recording.video import recover_video, verify_video
+from pyacq_lab.recording import open_run, verify
+from pyacq_lab.recording.manifest import MANIFEST
+from pyacq_lab.recording.run import Run
 
-RECORD_FOREVER = """
-import sys
-import numpy as np
-from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording import Recorder
-from pyacq_lab.testing import ManualClock
-
-recorder = Recorder(Recorder.settings_type.checked(path=sys.argv[1], chunk_seconds=0.05))
-recorder.clock = ManualClock()
-recorder.open({"a": StreamSpec.of("<i8", shape=(-1, 4), sample_rate=1000.0)})
-at = 1
-while True:
-    for n in (1, 7, 300):
-        recorder.write(Chunk(at, np.arange(4 * at, 4 * (at + n)).reshape(-1, 4)), "a")
-        at += n
-    recorder.gap(Gap(at, at + 3), "a")
-    at += 3
-    print(recorder.flush()["a"], flush=True)
-"""
+KILLS = [("none", "", 30), ("lz4", "", 25), ("zstd", "", 25), ("none", "cam", 20)]
+"""Compression, a stream besides the others, and how often: a hundred times in all."""
 
 
-@pytest.mark.parametrize("n_lines", [1, 2, 17, 120])
-def test_every_acknowledged_sample_survives_a_kill(tmp_path: Path, n_lines: int) -> None:
-    run_folder = tmp_path / "run"
-    acknowledged = record_and_kill(RECORD_FOREVER, run_folder, n_lines, check)
-    run = check(run_folder, acknowledged)
-    assert run.state == "recording"
-    array = zarr.open_array(run["a"].folder, mode="r")
-    assert 0 < array.shape[0] <= len(run["a"])
-    np.testing.assert_array_equal(array[:], run["a"].raw()[: array.shape[0]])
+@pytest.fixture(scope="module")
+def program() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, producing.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+    assert process.returncode == 0
 
 
-def record_and_kill(script: str, run_folder: Path, n_lines: int, check: Callable[[Path, int], object]) -> int:
-    """Kill a recorder after it has acknowledged so often; returns what it had acknowledged in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(run_folder)], stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        lines = [process.stdout.readline() for _ in range(n_lines)]
-        # It is read while it grows.
-        check(run_folder, int(lines[-1]))
-        process.send_signal(signal.SIGKILL)
-        lines += process.stdout.readlines()
-    assert process.returncode == -signal.SIGKILL
-    return int([line for line in lines if line.endswith("\n")][-1])
+def tell(program: subprocess.Popen[str], line: str) -> None:
+    program.stdin.write(line + "\n")
+    program.stdin.flush()
 
 
-def check(run_folder: Path, acknowledged: int):
-    run = open_run(run_folder)
-    got = run["a"]
-    assert (got.start, got.stop >= acknowledged) == (1, True)
-    wanted = np.arange(4 * got.start, 4 * got.stop, dtype="<i8").reshape(-1, 4)
-    masked = got.masked()
-    np.testing.assert_array_equal(masked.compressed(), wanted[~masked.mask[:, 0]].ravel())
-    gaps = np.array([(gap.start, gap.stop) for gap in got.gaps])
-    np.testing.assert_array_equal(gaps[:, 0], 309 + 311 * np.arange(len(gaps)))
-    assert masked.mask[:, 0].sum() == sum(map(len, got.gaps))
-    return run
+@pytest.fixture
+def dice() -> random.Random:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # pytest shows it where a test fails
+    return random.Random(seed)
 
 
-FILM_FOREVER = """
-import sys
-import numpy as np
-from pyacq_lab.model.chunk import Chunk, Gap
-from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording import Recorder
-from pyacq_lab.testing import ManualClock
-
-recorder = Recorder(Recorder.settings_type.checked(path=sys.argv[1], video="lossless"))
-recorder.clock = ManualClock()
-recorder.open({"cam": StreamSpec.of("u1", streamtype="video", shape=(-1, 48, 64, 3), sample_rate=30.0)})
-at = 1
-while True:
-    for n in (1, 2, 7):
-        indices = np.arange(at, at + n).reshape(-1, 1, 1, 1)
-        pictures = (np.arange(48 * 64 * 3).reshape(48, 64, 3) // 5 + 3 * indices) % 256
-        recorder.write(Chunk(at, pictures.astype(np.uint8), time_ns=10**18 + at), "cam")
-        at += n
-    recorder.gap(Gap(at, at + 3), "cam")
-    at += 3
-    print(recorder.flush()["cam"], flush=True)
-"""
+def check(folder: Path, told: dict[str, int]) -> None:
+    """All that was told reads back equal, in one segment, and what more there is, too."""
+    if not told and not (folder / MANIFEST).exists():
+        return
+    run = open_run(folder)
+    for name in run:
+        for signal in run.segments(name):
+            assert (signal.start, len(run.segments(name))) == (FIRST, 1)
+            producing.check(signal)
+    for name, stop in told.items():
+        assert run[name].stop >= stop
+    report = verify(folder)
+    assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("n_lines", [1, 2, 3, 6, 10])
-def test_every_acknowledged_frame_survives_a_kill(tmp_path: Path, n_lines: int) -> None:
-    run_folder = tmp_path / "run"
-    acknowledged = record_and_kill(FILM_FOREVER, run_folder, n_lines, check_video)
-    got = check_video(run_folder, acknowledged)
-    # Nothing needs to be mended, and nothing that was there is lost by mending it.
-    entry = open_run(run_folder).manifest().streams["cam"].segments[0]
-    assert verify_video(got.folder, entry).problems == ()
-    assert recover_video(got.folder, entry).stop >= got.stop
-    check_video(run_folder, acknowledged)
+@pytest.mark.parametrize(("compression", "besides", "n_kills"), KILLS)
+def test_a_hundred_kills_at_random_moments(program, dice, tmp_path, compression, besides, n_kills):
+    names = ["ints", "floats", "keys"] + [besides] * bool(besides)
+    n_told = 0
+    for kill in range(n_kills):
+        if kill % 4 == 0:
+            folder, told = tmp_path / f"{kill}", {}
+        order = {
+            "folder": str(folder),
+            "names": names,
+            "compression": compression,
+            "seed": dice.getrandbits(32),
+            "n_told": dice.choice([0, 0, 1, 2, 4, 8]),
+            "delay": dice.uniform(0, 0.02),
+            "epochs": 0,
+        }
+        print(order)
+        tell(program, json.dumps(order))
+        now = json.loads(program.stdout.readline())
+        n_told += bool(now)
+        told |= now
+        check(folder, told)
+        if kill % 4 == 3 or kill == n_kills - 1:
+            finished(folder, names, compression, told)
+    assert n_told > n_kills / 4
 
 
-def check_video(run_folder: Path, acknowledged: int):
-    got = open_run(run_folder)["cam"]
-    assert (got.start, got.stop >= acknowledged) == (1, True)
-    indices = np.arange(got.start, got.stop).reshape(-1, 1, 1, 1)
-    wanted = (np.arange(48 * 64 * 3).reshape(48, 64, 3) // 5 + 3 * indices) % 256
-    masked = got.masked()
-    lost = masked.mask[:, 0, 0, 0]
-    np.testing.assert_array_equal(masked.data[~lost], wanted[~lost])
-    assert not masked.data[lost].any()
-    assert lost.sum() == 3 * ((got.stop - got.start) // 13)
-    return got
+def finished(folder: Path, names: list[str], compression: str, told: dict[str, int]) -> None:
+    """Another recorder goes on where the last one was killed, and stops."""
+    producer = Producer(folder, names, 1, compression=compression)
+    assert all(producer.at[name] >= stop for name, stop in told.items())
+    for _ in range(3):
+        producer.send()
+    producer.recorder.close()
+    check(folder, producer.at)
+    run = open_run(folder)
+    assert run.state == "stopped"
+    assert {name: run[name].stop for name in run if run.segments(name)} == {
+        name: stop for name, stop in producer.at.items() if stop > FIRST
+    }
+
+
+@pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
+def test_who_reads_while_it_is_recorded_sees_what_is_acknowledged(program, dice, tmp_path, compression):
+    folder = tmp_path / "run"
+    order = {
+        "folder": str(folder),
+        "names": ["ints", "floats", "keys"],
+        "compression": compression,
+        "seed": dice.getrandbits(32),
+        "n_told": 1,
+        "delay": None,
+        "epochs": 25,
+    }
+    tell(program, json.dumps(order))
+    reader = Reader(folder, dice)
+    try:
+        while reader.n_news < 40 or reader.n_segments < 4:
+            reader.look()
+    finally:
+        tell(program, "kill it")
+        told = json.loads(program.stdout.readline())
+    reader.look()
+    run = reader.run
+    assert all(run.segments(name)[-1].stop >= stop for name, stop in told.items())
+    for name in run:
+        for signal in run.segments(name):
+            producing.check(signal)
+    assert reader.n_rows_by_zarr > 1000
+
+
+class Reader:
+    """Somebody in another process than the recorder's, who looks again and again."""
+
+    def __init__(self, folder: Path, dice: random.Random) -> None:
+        self.run: Run | None = None
+        self.n_news = self.n_segments = self.n_rows_by_zarr = 0
+        self._folder = folder
+        self._dice = dice
+        self._stops: dict[tuple[str, int], int] = defaultdict(lambda: FIRST)
+        self._shapes: dict[tuple[str, int], int] = defaultdict(int)
+
+    def look(self) -> None:
+        """Read what is new and something that is old, by open_run and by zarr."""
+        if self.run is None:
+            if not (self._folder / MANIFEST).exists():
+                return
+            self.run = open_run(self._folder)
+        for name in self.run:
+            segments = self.run.segments(name)
+            self.n_segments = max(self.n_segments, len(segments))
+            for number, signal in list(enumerate(segments))[-2:]:
+                known = self._stops[name, number]
+                assert (signal.start, signal.epoch, signal.stop >= known) == (FIRST, number, True)
+                producing.check(signal, self._dice.randint(max(FIRST, known - 700), known))
+                self.n_news += signal.stop > known
+                self._stops[name, number] = signal.stop
+                if name != "keys":
+                    self._look_by_zarr(name, number, signal)
+
+    def _look_by_zarr(self, name: str, number: int, signal) -> None:
+        array = zarr.open_array(signal.folder, mode="r")
+        n_rows, known = array.shape[0], self._shapes[name, number]
+        assert n_rows >= known
+        rows = array[max(0, known - 700) :]
+        first = FIRST + max(0, known - 700)
+        wanted = producing.samples(name, number, first, FIRST + n_rows)
+        there = ~producing.is_missing(name, first, FIRST + n_rows)
+        assert (rows[there] == wanted[there]).all()
+        self._shapes[name, number] = n_rows
+        self.n_rows_by_zarr += n_rows - known

@@ -17,7 +17,6 @@ import zarr
 from pyacq_lab.errors import ConfigurationError, RecordingError, StreamMismatch, UnknownName
 from pyacq_lab.model.chunk import Chunk, Gap
 from pyacq_lab.model.ledger import HopLedger
-from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run, verify
 from pyacq_lab.recording.lock import is_locked
@@ -344,18 +343,6 @@ def test_compression_takes_less_room(tmp_path):
     assert sizes["zstd"] < sizes["lz4"] < sizes["none"]
 
 
-def test_one_recorder_at_a_time(recorder, run_folder):
-    with pytest.raises(RecordingError, match="is being recorded into: stop that recorder first"):
-        recorder_of(run_folder, existing="continue").open({"a": SPEC})
-    recorder.write(chunk(0, 3), "a")
-    recorder.close()
-    other = recorder_of(run_folder, existing="continue")
-    other.open({"a": SPEC})
-    other.write(chunk(0, 2), "a")
-    other.close()
-    assert [(s.start, s.stop) for s in open_run(run_folder).segments("a")] == [(0, 3), (0, 2)]
-
-
 def test_a_disk_without_room_is_refused_before_anything_is_made(tmp_path):
     recorder = recorder_of(tmp_path / "run", min_free=1e9)
     with pytest.raises(RecordingError, match=r"min_free=1e\+09 GB must stay so: .* Make room"):
@@ -389,65 +376,6 @@ def test_where_room_runs_out_recording_stops_with_everything_whole(recorder, run
     run = open_run(run_folder)
     assert run.state == "stopped"
     np.testing.assert_array_equal(run["a"].raw(), samples(0, 3007))
-
-
-def killed_at(run_folder, nonce=7, producer_epoch=2):
-    """What is there after 25 samples, of which 20 are acknowledged, and a recorder that goes on with that."""
-    other = run_folder.with_name("other")
-    recorder = recorder_of(other, chunk_seconds=0.1)
-    recorder.open({"a": SPEC})
-    assert recorder.places() == {}
-    recorder.begin("a", StreamPlace(nonce, producer_epoch, 0), 0)
-    recorder.write(chunk(0, 20), "a")
-    recorder.take_accounts({"a": HopLedger(sent=25, received=20)})
-    recorder.flush()
-    recorder.write(chunk(20, 25), "a")
-    assert recorder.resumed_settings() == {"path": str(other), "existing": "continue"}
-    shutil.copytree(other, run_folder)
-    recorder.close()
-    return recorder_of(run_folder, existing="continue", chunk_seconds=0.1)
-
-
-def test_another_process_goes_on_in_the_same_segment(tmp_path):
-    recorder = killed_at(tmp_path / "run")
-    recorder.open({"a": SPEC})
-    place = recorder.places()["a"]
-    assert place == StreamPlace(7, 2, 25)  # with what was written and not acknowledged
-    recorder.begin("a", place, epoch=0)
-    recorder.gap(Gap(25, 60, 0, "dropped"), "a")
-    recorder.write(chunk(60, 80), "a")
-    recorder.take_accounts({"a": HopLedger(sent=55, received=20, dropped=35)})
-    recorder.close()
-    run = open_run(tmp_path / "run")
-    (signal,) = run.segments("a")
-    assert [(gap.start, gap.stop, gap.reason) for gap in signal.gaps] == [(25, 60, "dropped")]
-    np.testing.assert_array_equal(signal.raw(0, 25), samples(0, 25))
-    np.testing.assert_array_equal(signal.raw(60, 80), samples(60, 80))
-    ledger = run.ledger("a")
-    assert (ledger.sent, ledger.received, ledger.dropped) == (80, 45, 35)
-
-
-@pytest.mark.parametrize("place", [StreamPlace(8, 2, 25), StreamPlace(7, 3, 0), StreamPlace(0, -1, 0)])
-def test_another_producer_or_epoch_gets_a_segment_of_its_own(tmp_path, place):
-    recorder = killed_at(tmp_path / "run")
-    recorder.open({"a": SPEC})
-    recorder.begin("a", place, epoch=0)
-    recorder.write(chunk(0, 10), "a")
-    recorder.close()
-    first, second = open_run(tmp_path / "run").segments("a")
-    np.testing.assert_array_equal(first.raw(), samples(0, 25))
-    np.testing.assert_array_equal(second.raw(), samples(0, 10))
-
-
-def test_a_run_that_was_stopped_is_not_gone_on_with_in_the_middle(tmp_path):
-    recorder = killed_at(tmp_path / "run")
-    recorder.open({"a": SPEC})
-    recorder.begin("a", recorder.places()["a"], epoch=0)
-    recorder.close()
-    again = recorder_of(**recorder.resumed_settings())
-    again.open({"a": SPEC})
-    assert again.places() == {}
-    again.close()
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
@@ -519,18 +447,6 @@ def test_a_start_that_fails_leaves_its_place_free(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
     recorder.open({"a": SPEC})
     recorder.close()
-
-
-def test_an_empty_folder_is_gone_on_with_and_a_foreign_one_is_not(tmp_path):
-    recorder = recorder_of(tmp_path, existing="continue")
-    recorder.open({"a": SPEC})
-    recorder.close()
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "notes.txt").write_text("mine")
-    with pytest.raises(RecordingError, match="is not a run folder"):
-        recorder_of(foreign, existing="continue").open({"a": SPEC})
-    assert (foreign / "notes.txt").read_text() == "mine"
 
 
 def test_streams_that_end_unequally_and_one_that_never_begins(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import numpy as np
@@ -14,6 +15,7 @@ from pyacq_lab.model.stream import StreamSpec
 from pyacq_lab.recording import Recorder, open_run
 from pyacq_lab.recording.manifest import JOURNAL, stream_folder
 from pyacq_lab.recording.rows import ArrayReader
+from pyacq_lab.recording.shard import empty_index, encode_index, read_index
 from pyacq_lab.testing import ManualClock
 
 RAW = np.arange(60, dtype="<i2").reshape(20, 3)
@@ -229,6 +231,24 @@ def test_damage_is_named(run, name, content, says):
 
     with pytest.raises(RecordingError, match=says):
         read_all()
+
+
+def test_an_index_that_is_read_while_it_is_written_is_read_again():
+    """A system may hand out half of a page that is being written."""
+    old, new = empty_index(3), empty_index(3)
+    new[0] = 4096, 100
+    half = encode_index(new)[:16] + encode_index(old)[16:]
+
+    class Path:
+        def __init__(self, *contents):
+            self.contents = iter(contents)
+
+        def open(self, mode):
+            return io.BytesIO(next(self.contents))
+
+    assert read_index(Path(half, encode_index(new)), 3).tolist() == new.tolist()
+    with pytest.raises(RecordingError, match="damaged index"):
+        read_index(Path(half, half), 3)
 
 
 def test_no_run_folder(tmp_path):
