@@ -14,6 +14,9 @@ from pyacq_lab.recording.manifest import LOCK, NOTES_LOCK
 PATIENCE = 0.5
 """Seconds to wait for a lock: who asks whether a folder `is_locked` has it for an instant."""
 
+POLL = 0.005
+"""Seconds between two tries."""
+
 NOTES_PATIENCE = 30.0
 """Seconds to wait until others have written their notes: each waits for the disk once."""
 
@@ -28,7 +31,7 @@ def lock_run(folder: Path) -> filelock.BaseFileLock:
     """
     lock = filelock.FileLock(folder / LOCK, thread_local=False)
     try:
-        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 10)
+        lock.acquire(timeout=PATIENCE, poll_interval=POLL)
     except filelock.Timeout:
         raise RecordingError(
             f"{folder} is being recorded into: stop that recorder first, or choose another folder"
@@ -65,7 +68,7 @@ def notes_locked(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / NOTES_LOCK, thread_local=False)
     try:
         folder.stat()  # a lock would make a folder that vanished anew
-        lock.acquire(timeout=NOTES_PATIENCE, poll_interval=0.005)
+        lock.acquire(timeout=NOTES_PATIENCE, poll_interval=POLL)
     except filelock.Timeout:
         raise RecordingError(
             f"notes of {folder} have been locked by another program for {NOTES_PATIENCE:g} s: try again"
