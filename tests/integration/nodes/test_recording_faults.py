@@ -14,7 +14,7 @@ from pyacq_lab.model.chunk import Chunk, Gap, Reading
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.roles import Sink, Source
 from pyacq_lab.model.stream import StreamSpec
-from pyacq_lab.recording import open_run, verify
+from pyacq_lab.recording import Recorder, open_run, verify
 
 
 class Endless(Source):
@@ -54,6 +54,14 @@ class Slow(Sink):
     def flush(self) -> Mapping[str, int]:
         type(self).flushed += 1
         return {}
+
+
+class OnSlowDisk(Recorder):
+    """A recorder whose disk takes longer for each chunk than the source for the next."""
+
+    def write(self, chunk: Chunk, name: str) -> None:
+        time.sleep(0.004)
+        super().write(chunk, name)
 
 
 @pytest.fixture
@@ -153,3 +161,23 @@ def test_a_node_that_lags_is_heard_and_stops(make_nodes, until, monkeypatch):
     until(lambda: Slow.flushed > 3)
     slow.stop()
     assert slow.state is State.READY
+
+
+def test_what_waits_when_the_recorder_is_stopped_is_recorded(make_nodes, until, tmp_path):
+    make = make_nodes(Endless, OnSlowDisk)
+    source, recorder = make("Endless", "source"), make("OnSlowDisk", "recorder")
+    source.configure()
+    recorder.configure(path=str(tmp_path / "run"), min_free=0.0)
+    recorder.connect("numbers", source.output_address("out"))
+    for node in (source, recorder):
+        node.initialize()
+    for node in (recorder, source):
+        node.start()
+    until(lambda: source.status().outputs[0].stop - recorder.status().inputs[0].stop > 500)
+    source.stop()
+    assert source.status().outputs[0].stop > recorder.status().inputs[0].stop
+    recorder.stop()
+    signal = open_run(tmp_path / "run")["numbers"]
+    assert (signal.start, signal.stop) == (0, source.status().outputs[0].stop)
+    assert signal.gaps == ()
+    np.testing.assert_array_equal(signal.raw(), numbers(0, signal.stop))
