@@ -105,6 +105,8 @@ def ours(
     ]
     name = f"ours-{n_channels}-{n_plots}-{busy}.ipynb"
     with _opened(context, server, name, cells) as page:
+        if n_plots > 1:  # what is out of sight is not painted
+            page.page.set_viewport_size({"width": 1280, "height": 700 * n_plots})
         page.start_above(3)
         page.wait_cell(2)
         (text,) = [o["text"] for o in page.outputs(1) if o["output_type"] == "stream"]
