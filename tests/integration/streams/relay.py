@@ -68,9 +68,21 @@ class Relay:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next turn
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._host, self._port)
+        this = asyncio.current_task()
+        assert this is not None
+        self._tasks.add(this)  # `_end` may come while it still connects
+        try:
+            there, back = await asyncio.open_connection(self._host, self._port)
+        except BaseException as error:
+            writer.transport.abort()
+            if not isinstance(error, OSError):
+                raise
+            return
+        finally:
+            self._tasks.discard(this)
         self._writers |= {writer, back}
         for source, target in ((reader, back), (there, writer)):
             task = asyncio.create_task(self._copy(source, target))
