@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from functools import partial, wraps
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError
 from pyacq_lab.manager import commands
 from pyacq_lab.manager.nodelook import NodeLook
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import check_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyacq_lab.manager.manager import Manager
 
 
-class LocalNodeGroup:
+class LocalNodeGroup(Closing):
     """Nodes in this very process: for debugging, for what must share memory with the notebook, for tests.
 
     It has the verbs of a `NodeGroupHandle` that concern nodes. Its nodes are wired to those of nodegroups as
@@ -93,14 +93,6 @@ class LocalNodeGroup:
         self._closed = False
         if manager is not None:
             manager.adopt_local(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return repr(self._group)

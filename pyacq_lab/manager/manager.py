@@ -11,8 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from pyacq_lab.errors import AuthenticationError, ConfigurationError, LifecycleError, PyacqError, UnknownName
 from pyacq_lab.manager import commands, freenames, snapshot
@@ -29,6 +28,7 @@ from pyacq_lab.manager.nodes import NodeHandle
 from pyacq_lab.manager.rehearsal import Rehearsal, rehearse
 from pyacq_lab.manager.rigs import RigTeller
 from pyacq_lab.manager.sigterm import OrderlyEnd
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.graph import Edge
 from pyacq_lab.model.rig import Rig
 from pyacq_lab.model.status import HostStatus, ManagerStatus
@@ -42,7 +42,7 @@ from pyacq_lab.transport.sockets import parse_endpoint
 log = logging.getLogger(__name__)
 
 
-class Manager:
+class Manager(Closing):
     """Central point of control: connects hosts, makes nodegroups and nodes, gathers what they say.
 
     Use `create_manager`; an application has one manager. All methods may be called from any thread but
@@ -103,14 +103,6 @@ class Manager:
         self._closing = threading.RLock()
         atexit.register(self.close)
         self._orderly_end = OrderlyEnd()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if self.closed:

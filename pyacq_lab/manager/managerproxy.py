@@ -7,8 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
@@ -22,6 +21,7 @@ from pyacq_lab.manager.ownlog import OwnLog
 from pyacq_lab.manager.program import Bootstrap, Report
 from pyacq_lab.manager.proxies import found_there, make_handle
 from pyacq_lab.manager.server import WHERE
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.remote import Reference
 from pyacq_lab.model.status import ManagerStatus
 from pyacq_lab.remote.links import Link
@@ -33,7 +33,7 @@ _LOG_TIMEOUT = 10.0
 _END_TIMEOUT = 40.0  # a host may take 30 s to end all that a manager has there
 
 
-class ManagerProxy(RemoteObject):
+class ManagerProxy(Closing, RemoteObject):
     """Starts a manager in a process of its own and stands for it.
 
     It has the public methods and attributes of `Manager`. What those return comes by value where it can
@@ -145,14 +145,6 @@ class ManagerProxy(RemoteObject):
         self._link.close()
         self._reactor.close()
         atexit.unregister(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return "<manager: closed>" if self.closed else f"<manager in a process of its own: pid {self.pid}>"

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pyacq_lab.errors import CallTimeout, ConfigurationError, PyacqError
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.lifecycle import State
 from pyacq_lab.model.names import port_name
 from pyacq_lab.model.rig import Connection, NodeEntry, Rig
@@ -122,7 +122,7 @@ def plan(
 
 
 @dataclass
-class Rehearsal:
+class Rehearsal(Closing):
     """A run's graph, built again by `Manager.replay_run`; a context manager, which closes it.
 
     Attributes
@@ -143,14 +143,6 @@ class Rehearsal:
 
     def __getitem__(self, name: str) -> NodeHandle | LocalNode:
         return self.nodes[name]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start all its nodes, readers first."""

@@ -89,13 +89,9 @@ def annotate(
         ) from error
     try:
         # One at a time: who finds half a line of another process that died takes it away.
-        with notes_locked(folder):
-            file = LineFile(folder / ANNOTATIONS)
-            try:
-                file.write(note)
-                file.sync()
-            finally:
-                file.close()
+        with notes_locked(folder), LineFile(folder / ANNOTATIONS) as file:
+            file.write(note)
+            file.sync()
     except OSError as error:
         raise RecordingError(f"the note cannot be written to {folder}: {error}") from error
     return note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.model.ledger import HopLedger
@@ -23,20 +24,32 @@ from pyacq_lab.recording.manifest import (
 )
 from pyacq_lab.recording.shard import CHECKSUM_NBYTES, DATA_AT, is_there, read_index
 from pyacq_lab.recording.video.repair import known_frames
-from pyacq_lab.recording.zarr_layout import ArrayLayout
+from pyacq_lab.recording.zarr_layout import TAIL, ArrayLayout
 
 
-def journal_of(run_folder: Path, entry: SegmentEntry) -> tuple[list[JournalLine], str]:
-    """Lines of a segment's journal up to the first that is damaged, and what is wrong with that."""
-    lines, problem, _ = whole_lines(run_folder / entry.folder / JOURNAL, JournalLine)
-    return lines, problem
+class Journal(NamedTuple):
+    """What a segment's journal says.
+
+    Attributes
+    ----------
+    lines : list of JournalLine
+        Up to the first that is damaged.
+    problem : str
+        What is wrong with that; empty where none is.
+    is_whole : bool
+        Whether nothing is missing: a cut one may lack a gap, whose rows would pass for samples.
+    """
+
+    lines: list[JournalLine]
+    problem: str
+    is_whole: bool
 
 
-def knows_all(run_folder: Path, entry: SegmentEntry) -> bool:
-    """Whether a segment's journal is whole: a cut one may lack a gap, whose rows would pass for samples."""
+def journal_of(run_folder: Path, entry: SegmentEntry) -> Journal:
+    """Read a segment's journal."""
     path = run_folder / entry.folder / JOURNAL
     lines, problem, nbytes = whole_lines(path, JournalLine)
-    return bool(lines) and not problem and path.stat().st_size == nbytes
+    return Journal(lines, problem, bool(lines) and not problem and path.stat().st_size == nbytes)
 
 
 def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
@@ -44,15 +57,15 @@ def is_unfinished(run_folder: Path, entry: SegmentEntry) -> bool:
 
     Nobody goes on with one that is damaged: that is for `recover`.
     """
-    lines, problem = journal_of(run_folder, entry)
-    return bool(lines) and not problem and _end_of(lines) is None
+    journal = journal_of(run_folder, entry)
+    return bool(journal.lines) and not journal.problem and _end_of(journal.lines) is None
 
 
 def salvage(run_folder: Path, entry: SegmentEntry) -> HopLedger:
     """Acknowledge what a killed recorder had written and not acknowledged yet; give the accounts of that."""
-    if not knows_all(run_folder, entry):
+    lines, _, is_whole = journal_of(run_folder, entry)
+    if not is_whole:
         return HopLedger()
-    lines, _ = journal_of(run_folder, entry)
     before, stop = entry.acknowledged, entry.start + rows_on_disk(run_folder, entry, lines)
     if stop <= before:
         return HopLedger()
@@ -119,6 +132,11 @@ def shard_numbers(folder: Path) -> list[int]:
     return sorted(int(p.name) for p in chunks.iterdir() if p.name.isdecimal()) if chunks.is_dir() else []
 
 
+def tails(folder: Path) -> list[tuple[int, Path]]:
+    """Files with rows of an array's chunks that are not packed yet, by the numbers of these."""
+    return [(int(path.name.removeprefix(TAIL)), path) for path in folder.glob(f"{TAIL}*")]
+
+
 def _end_of(lines: list[JournalLine]) -> int | None:
     """Index before which a segment was ended, unless it was gone on with."""
     ends = [line for line in lines if isinstance(line, EndLine | ResumeLine)]
@@ -139,5 +157,5 @@ def _rows_of_array(folder: Path, layout: ArrayLayout) -> int:
         if not layout.is_packed and path.exists():
             slot, past = divmod(max(0, path.stat().st_size - DATA_AT), layout.chunk_nbytes + CHECKSUM_NBYTES)
             rows = max(rows, (first + slot) * size + min(past // nbytes, size))
-    tails = [(int(path.name[5:]), path.stat().st_size // nbytes) for path in folder.glob("tail-*")]
-    return max([rows, *(number * size + min(n, size) for number, n in tails)])
+    found = [(number, path.stat().st_size // nbytes) for number, path in tails(folder)]
+    return max([rows, *(number * size + min(n, size) for number, n in found)])

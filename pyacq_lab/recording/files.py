@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pyacq_lab.errors import RecordingError
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.recording.shard import require_there, write_all
 
 
@@ -30,7 +31,7 @@ def replace_file(path: Path, content: bytes, *, sync: bool) -> None:
         raise
 
 
-class LineFile:
+class LineFile(Closing):
     """A file of JSON objects, one a line, that only grows; each line is the operating system's once written.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.evidence import shard_numbers
+from pyacq_lab.recording.evidence import shard_numbers, tails
 from pyacq_lab.recording.manifest import SegmentEntry
 from pyacq_lab.recording.packing import verified
 from pyacq_lab.recording.rows import chunk_bytes, is_begun
@@ -38,7 +38,7 @@ def mend_array(folder: Path, entry: SegmentEntry) -> Iterator[str]:
         writer = SegmentWriter(folder, layout, sync_chunks=True, sync_rows=False, rows=entry.rows)
         writer.finish()
         yield "the last chunk is filled up and sealed"
-    for tail in folder.glob("tail-*"):
+    for _, tail in tails(folder):
         tail.unlink()
     write_array(folder, layout, entry.rows, sync=True)
 

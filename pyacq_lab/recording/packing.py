@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,6 @@ from pyacq_lab.recording.shard import CHECKSUM_NBYTES, checksum, checksum_bytes
 
 Compression = Literal["none", "lz4", "zstd"]
 """How chunks are compressed: by Blosc with its bit shuffle and this codec inside."""
-
-COMPRESSIONS: tuple[str, ...] = get_args(Compression)
 
 LEVELS = {"lz4": 5, "zstd": 1}
 """Blosc's levels: `python -m tests.benchmarks.recording` measures what they give and cost."""

@@ -122,7 +122,7 @@ def _mend_group(folder: Path, manifest: Manifest) -> None:
 
 def _mend(folder: Path, name: str, entry: SegmentEntry, report: SegmentReport) -> Iterator[str]:
     """Mend a segment and what ``run.json`` says of it; tells what was done."""
-    lines, problem = journal_of(folder, entry)
+    lines, problem, _ = journal_of(folder, entry)
     if entry.kind == "video" and recover_video(folder / entry.folder, entry).is_changed:
         yield f"{VIDEO} and its table of frames are brought in accord"
         written = entry.start + rows_on_disk(folder, entry, [])

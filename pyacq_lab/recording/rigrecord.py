@@ -78,11 +78,8 @@ class RigRecord:
         if not lines:
             return
         try:
-            file = LineFile(path)
-            try:
+            with LineFile(path) as file:
                 file.write(*lines)
-            finally:
-                file.close()
         except OSError as error:
             if what not in self._has_lost:
                 self._has_lost.add(what)

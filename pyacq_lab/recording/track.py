@@ -64,7 +64,7 @@ class Storage:
     chunk_seconds : float
         Length of the arrays' chunks, s.
     compression : str
-        One of `packing.COMPRESSIONS`.
+        As `packing.Compression`.
     fsync : {'never', 'chunk', 'flush'}
         When to wait for the disk.
     video : {'h264', 'lossless', 'raw'}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyacq_lab.errors import RecordingError
-from pyacq_lab.recording.evidence import add_unlisted, gaps_of, journal_of, knows_all, rows_on_disk
+from pyacq_lab.recording.evidence import add_unlisted, gaps_of, journal_of, rows_on_disk
 from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.lock import is_locked
 from pyacq_lab.recording.manifest import (
@@ -202,7 +202,7 @@ def find_manifest(folder: Path, *, is_live: bool = False) -> tuple[Manifest, lis
     add_unlisted(folder, manifest)
     for entry in manifest.streams.values():
         for segment in entry.segments:
-            lines, _ = journal_of(folder, segment)
+            lines = journal_of(folder, segment).lines
             written = segment.start + rows_on_disk(folder, segment, lines)
             segment.acknowledged = max(segment.acknowledged, written)
             segment.gaps = gaps_of(segment, lines)
@@ -215,7 +215,7 @@ def _relaid(folder: Path, stream: StreamEntry) -> Iterator[str]:
     A bit that flipped in it may leave good JSON, of which every sample would be read wrongly.
     """
     for entry in stream.segments:
-        lines, _ = journal_of(folder, entry)
+        lines = journal_of(folder, entry).lines
         begun = lines[0].entry if lines and isinstance(lines[0], SegmentLine) else entry
         is_wrong = begun.kind == "array" and _lie_of(begun) != _lie_of(entry)
         if is_wrong and not _zarr_problems(folder, begun):
@@ -249,7 +249,7 @@ def examine(
     may_be_ahead: bool = False,
 ) -> SegmentReport:
     """Check one segment; ``may_be_ahead`` of what ``run.json`` says where its recorder was killed."""
-    lines, problem = journal_of(folder, entry)
+    lines, problem, is_whole = journal_of(folder, entry)
     problems = [f"journal.jsonl is damaged, {problem}"] if problem else []
     known = [(line.start, line.stop) for line in lines if isinstance(line, GapLine)]
     # One that was being written when the recorder was killed is longer in the journal.
@@ -259,7 +259,7 @@ def examine(
     elif lacking and not problem:
         problems.append(f"journal.jsonl lacks {len(lacking)} gap(s) that run.json knows")
     written = entry.acknowledged
-    if may_be_ahead and knows_all(folder, entry):
+    if may_be_ahead and is_whole:
         written = max(written, entry.start + rows_on_disk(folder, entry, lines))
     if entry.kind == "array":
         problems += _zarr_problems(folder, entry)

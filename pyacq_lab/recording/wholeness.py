@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pyacq_lab.errors import RecordingError
 from pyacq_lab.recording.eventtable import EventLine
-from pyacq_lab.recording.evidence import shard_numbers
+from pyacq_lab.recording.evidence import shard_numbers, tails
 from pyacq_lab.recording.files import whole_lines
 from pyacq_lab.recording.manifest import EVENTS, SegmentEntry
 from pyacq_lab.recording.packing import verified
@@ -123,8 +123,8 @@ def _whole_array(folder: Path, layout: ArrayLayout, counted: Counted) -> Found:
                 counted(int(index[slot, 1]))
         if not layout.is_packed:
             _look_at_end(found, path, index, shard, layout)
-    for path in folder.glob("tail-*"):
-        first = int(path.name[5:]) * layout.chunk_rows
+    for number, path in tails(folder):
+        first = number * layout.chunk_rows
         n_rows = path.stat().st_size // layout.spec.sample_nbytes
         found.whole.append((first, first + min(n_rows, layout.chunk_rows)))
         found.flaws.append(Flaw(first + n_rows, first + layout.chunk_rows, f"{path.name} is cut short"))

@@ -25,6 +25,9 @@ from pyacq_lab.recording.files import replace_file
 from pyacq_lab.recording.packing import LEVELS
 from pyacq_lab.recording.shard import CHECKSUM_NBYTES, DATA_AT
 
+TAIL = "tail-"
+"""How names begin of files with the rows of a chunk that is not full yet; its number follows."""
+
 _ZARR_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 _ZARR_TYPES = {"bool", "float16", "complex64", "complex128"} | {
     f"{kind}{bits}"
@@ -46,7 +49,7 @@ class ArrayLayout:
     shard_chunks : int
         Chunks per shard.
     compression : str
-        One of `packing.COMPRESSIONS`.
+        As `packing.Compression`.
     """
 
     spec: StreamSpec
@@ -118,7 +121,7 @@ class ArrayLayout:
 
     def tail_path(self, folder: Path, number: int) -> Path:
         """File that holds the rows of a chunk that is not full yet, where chunks are packed."""
-        return folder / f"tail-{number}"
+        return folder / f"{TAIL}{number}"
 
     def metadata(self, rows: int) -> dict[str, Any]:
         """Contents of the array's ``zarr.json`` with so many rows."""

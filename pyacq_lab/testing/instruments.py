@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Self
+
+from pyacq_lab.model.closing import Closing
 
 
-class LoopbackServer:
+class LoopbackServer(Closing):
     """A TCP server on a free port of 127.0.0.1, whose clients are sent what a test says.
 
     Attributes
@@ -63,12 +64,6 @@ class LoopbackServer:
             self._thread.join()
             self._listener.close()
         self.disconnect()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def _accept(self) -> None:
         while True:

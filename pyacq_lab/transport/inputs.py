@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pyacq_lab.errors import ConfigurationError, EndOfStream, LifecycleError
 from pyacq_lab.model.choices import check_choice
 from pyacq_lab.model.chunk import Chunk, Gap
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.ledger import HopLedger
 from pyacq_lab.model.place import StreamPlace
 from pyacq_lab.model.stream import StreamAddress, StreamSpec, check_has_physical
@@ -33,7 +34,7 @@ _LOOK_AGAIN = 0.1
 """Seconds after which a waiting reader looks by itself, should a doorbell's ring ever be missed."""
 
 
-class InputStream:
+class InputStream(Closing):
     """The reading end of a stream. One thread reads; any thread may ask for `ledger` or `close`.
 
     Parameters
@@ -104,12 +105,6 @@ class InputStream:
             f"input {self.name} belongs to this process and cannot be sent to another: send the address of "
             "what it reads (input.address), and connect another InputStream to that there"
         )
-
-    def __enter__(self) -> InputStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- connecting
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pyacq_lab.errors import ConfigurationError, LifecycleError, StreamMismatch
 from pyacq_lab.model.choices import check_choice
+from pyacq_lab.model.closing import Closing
 from pyacq_lab.model.ledger import PortStatus, ReaderStatus
 from pyacq_lab.model.stream import StreamAddress, StreamSpec
 from pyacq_lab.transport.memory import CAN_SHARE
@@ -33,7 +34,7 @@ from pyacq_lab.transport.streamsocket import Protocol
 from pyacq_lab.wire.compression import codec_library
 
 
-class OutputStream:
+class OutputStream(Closing):
     """The producing end of a stream: a ring buffer, from which any number of readers are served.
 
     Readers on this machine map the ring and read it in place, as `Doorbell` tells them to; others are sent
@@ -86,12 +87,6 @@ class OutputStream:
             f"output {self.full_name} belongs to this process and cannot be sent to another: send its "
             "address (output.address), and read it there by InputStream().connect(address)"
         )
-
-    def __enter__(self) -> OutputStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- what it is, and where
 
